@@ -1,0 +1,93 @@
+//! What a recurrent cell is: its pointwise function, forward and backward.
+
+use crate::{Group, Lanes};
+
+/// A recurrent cell, without its matrix products.
+///
+/// For one unit and one sequence at one step, the layer forms the *columns*: sums of the input
+/// product `w x + b` and the recurrent product `r h'` (a prime marks the step before). The cell
+/// turns columns and states before the step into states after it. Time, direction, stacking,
+/// lengths, packing and threads belong to the layer and are the same for every cell.
+///
+/// The columns of a unit are numbered. The input product fills the columns from 0 on, in the order
+/// [`Cell::INPUT`]; the recurrent product the columns up to the last, in the order
+/// [`Cell::RECURRENT`]. Where the two overlap they are added. A cell that needs the two products of
+/// a gate apart (the candidate of the GRU) therefore has one column more than gates.
+pub trait Cell: Copy + Default + Send + Sync + 'static {
+    /// What the products give one unit, and what is kept of a step for backward: `[V; COLUMNS]`.
+    type Columns<V: Lanes>: Group<V>;
+    /// What a unit carries from step to step, `h` first: `[h]` or `[h, c]`.
+    type States<V: Lanes>: Group<V>;
+    /// Weights that connect a unit's cell state to its own gates: `[V; 0]` if there are none.
+    type Peepholes<V: Lanes>: Group<V>;
+
+    /// The gate whose rows of `w` fill column 0, 1, …
+    const INPUT: &'static [usize];
+    /// The gate whose rows of `r` fill the columns from `COLUMNS - GATES` on.
+    const RECURRENT: &'static [usize];
+    /// How many columns at the end multiply `r` with the operand of [`Cell::operand`] instead of `h'`.
+    const SECOND: usize = 0;
+
+    /// Gates: `w` is `[GATES * H, I]` and `r` is `[GATES * H, H]`.
+    const GATES: usize = Self::INPUT.len();
+    /// Columns of a unit.
+    const COLUMNS: usize = <Self::Columns<f64> as Group<f64>>::LEN;
+    /// States of a unit: 1 (`h`) or 2 (`h`, `c`).
+    const STATES: usize = <Self::States<f64> as Group<f64>>::LEN;
+    /// Peephole weights of a unit.
+    const PEEPHOLES: usize = <Self::Peepholes<f64> as Group<f64>>::LEN;
+
+    /// One step of one unit: what to keep for backward, and the states after the step.
+    fn forward<V: Lanes>(
+        self,
+        columns: Self::Columns<V>,
+        peepholes: Self::Peepholes<V>,
+        before: Self::States<V>,
+    ) -> (Self::Columns<V>, Self::States<V>);
+
+    /// The reverse of [`Cell::forward`]: from what was kept, the states around the step and the
+    /// gradient of the states after it, the gradient of the columns and the part of the gradient of
+    /// the states before it that does not pass through `r`. A column whose gradient
+    /// [`Cell::operand_backward`] will give is returned as it was kept.
+    fn backward<V: Lanes>(
+        self,
+        kept: Self::Columns<V>,
+        peepholes: Self::Peepholes<V>,
+        before: Self::States<V>,
+        after: Self::States<V>,
+        d_after: Self::States<V>,
+    ) -> (Self::Columns<V>, Self::States<V>);
+
+    /// The gradient of the peephole weights that one step adds.
+    fn peepholes_backward<V: Lanes>(
+        self,
+        d_columns: Self::Columns<V>,
+        before: Self::States<V>,
+        after: Self::States<V>,
+    ) -> Self::Peepholes<V> {
+        let _ = (d_columns, before, after);
+        Group::from_fn(|_| unreachable!("a cell with peepholes has their gradient"))
+    }
+
+    /// The operand of the second product, where [`Cell::SECOND`] is not 0: from the columns that the
+    /// first product completed, the columns to go on with and the operand in place of `h'`.
+    fn operand<V: Lanes>(
+        self,
+        columns: Self::Columns<V>,
+        before: Self::States<V>,
+    ) -> (Self::Columns<V>, V) {
+        (columns, before.values()[0])
+    }
+
+    /// The reverse of [`Cell::operand`]: completes the gradient of the columns, and gives what to add
+    /// to the gradient of `h'`. The columns that it completes come as [`Cell::operand`] left them.
+    fn operand_backward<V: Lanes>(
+        self,
+        columns: Self::Columns<V>,
+        before: Self::States<V>,
+        d_operand: V,
+    ) -> (Self::Columns<V>, V) {
+        let _ = before;
+        (columns, d_operand)
+    }
+}

@@ -1,0 +1,51 @@
+//! The numbers the kernels work on: `f32`, and `f64` for checks to the last digits.
+
+use crate::isa::{Array4, Simd};
+#[cfg(target_arch = "x86_64")]
+use crate::isa::{F32x8, F32x16, F64x4, F64x8};
+use recurve_cell::{Lanes, Real};
+
+/// `f32` or `f64`, with the vectors of each instruction set.
+pub trait Element: Real {
+    /// Its AVX2 vector.
+    #[cfg(target_arch = "x86_64")]
+    type Avx2: Simd<Elem = Self>;
+    /// Its AVX-512 vector.
+    #[cfg(target_arch = "x86_64")]
+    type Avx512: Simd<Elem = Self>;
+
+    /// The portable vector's logistic function.
+    fn portable_sigmoid(x: Array4<Self>) -> Array4<Self>;
+    /// The portable vector's hyperbolic tangent.
+    fn portable_tanh(x: Array4<Self>) -> Array4<Self>;
+}
+
+impl Element for f32 {
+    #[cfg(target_arch = "x86_64")]
+    type Avx2 = F32x8;
+    #[cfg(target_arch = "x86_64")]
+    type Avx512 = F32x16;
+    #[inline(always)]
+    fn portable_sigmoid(x: Array4<f32>) -> Array4<f32> {
+        crate::math::sigmoid(x)
+    }
+    #[inline(always)]
+    fn portable_tanh(x: Array4<f32>) -> Array4<f32> {
+        crate::math::tanh(x)
+    }
+}
+
+impl Element for f64 {
+    #[cfg(target_arch = "x86_64")]
+    type Avx2 = F64x4;
+    #[cfg(target_arch = "x86_64")]
+    type Avx512 = F64x8;
+    #[inline(always)]
+    fn portable_sigmoid(x: Array4<f64>) -> Array4<f64> {
+        x.by_lane(Lanes::sigmoid)
+    }
+    #[inline(always)]
+    fn portable_tanh(x: Array4<f64>) -> Array4<f64> {
+        x.by_lane(Lanes::tanh)
+    }
+}

@@ -1,0 +1,317 @@
+//! The steps forward.
+
+use crate::element::Element;
+use crate::gemm::tile::{Tile, Tiles};
+use crate::memory::Rows;
+use crate::pool::{Member, together};
+use crate::recurrent::layout::Layout;
+use crate::recurrent::places::Places;
+use crate::recurrent::steps::Steps;
+use crate::recurrent::tape::{GatePlan, Tape};
+use crate::recurrent::weights::{PackedWeights, Part};
+use crate::recurrent::{RecurrentLayer, Sequences, Split};
+use std::ops::Range;
+
+/// Rows whose input product is formed at a time: as many as stay in cache until their step.
+const CHUNK: usize = 192;
+
+impl<E: Element> RecurrentLayer<E> {
+    /// Runs all steps. The output is [`Tape::output`]; the states after the last step of each
+    /// sequence go to `last`, `[B, H]` each, where that is not empty. With `keep`, the tape is ready
+    /// for [`RecurrentLayer::backward`].
+    ///
+    /// # Panics
+    /// Where a size does not fit.
+    pub fn forward(
+        &self,
+        batch: &Sequences<'_, E>,
+        keep: bool,
+        tape: &mut Tape<E>,
+        last: [&mut [E]; 2],
+    ) {
+        let (layout, steps) = (&self.layout, batch.steps);
+        self.check(batch);
+        let chunk = (CHUNK / steps.batch().max(1)).max(1);
+        let plan = if keep {
+            GatePlan::Kept
+        } else {
+            GatePlan::Chunk(chunk)
+        };
+        tape.prepare(layout, batch, plan.len(layout, steps));
+        let (split, threads) = self.plan(steps);
+        let pass = Forward {
+            tiles: &self.tiles,
+            weights: &self.weights,
+            x: batch.x,
+            chunk,
+            places: Places::new(
+                layout,
+                &self.cell,
+                batch,
+                &self.weights.peepholes,
+                (plan, tape),
+            ),
+        };
+        together(threads, |member| {
+            // SAFETY: `parts` gives every member sequences or blocks of its own; where it reads what
+            // another wrote, they met in between.
+            unsafe { pass.run(member, split) }
+        });
+        tape.last_states(layout, steps, last);
+    }
+
+    pub(super) fn check(&self, batch: &Sequences<'_, E>) {
+        let (layout, steps) = (&self.layout, batch.steps);
+        let states = steps.batch() * layout.hidden;
+        assert_eq!(batch.x.width(), layout.input, "x has rows of I");
+        assert!(
+            batch.x.count() >= steps.rows(),
+            "x has a row for every step of every sequence"
+        );
+        assert!(
+            [0, states].contains(&batch.initial[0].len()),
+            "the initial h is [B, H]"
+        );
+        assert!(
+            [0, states].contains(&batch.initial[1].len()),
+            "the initial c is [B, H]"
+        );
+        assert!(
+            [0, steps.rows()].contains(&batch.resets.len()),
+            "resets has one flag per row"
+        );
+    }
+}
+
+/// The part of a member: sequences, blocks of units, and the panels that give these units.
+pub(super) struct Parts {
+    pub(super) sequences: Range<usize>,
+    pub(super) blocks: Range<usize>,
+    pub(super) panels: Range<usize>,
+}
+
+pub(super) fn parts(layout: &Layout, steps: &Steps, split: Split, member: Member<'_>) -> Parts {
+    let panels = layout.h_panels().count();
+    match split {
+        Split::Sequences => Parts {
+            sequences: steps.bound(member.index, member.count)
+                ..steps.bound(member.index + 1, member.count),
+            blocks: 0..layout.blocks,
+            panels: 0..panels,
+        },
+        Split::Units => {
+            let panels = member.share(panels, 1);
+            let blocks = layout.blocks_of(panels.clone());
+            Parts {
+                sequences: 0..steps.batch(),
+                blocks,
+                panels,
+            }
+        }
+    }
+}
+
+struct Forward<'a, E: Element> {
+    tiles: &'a Tiles<E>,
+    weights: &'a PackedWeights<E>,
+    x: Rows<'a, E>,
+    chunk: usize,
+    places: Places<'a, E>,
+}
+
+/// Some rows of a tile: those of sequences from `b` on at step `t`, or of sequence `b` from step `t` on.
+struct Stripe {
+    t: usize,
+    b: usize,
+    rows: usize,
+    x_row: usize,
+    gates_row: usize,
+}
+
+/// One recurrent product: its columns, its weights and its left operand, by sequence.
+struct Product<'a, E> {
+    part: Part,
+    weights: &'a [E],
+    operand: *const E,
+}
+
+/// # Safety
+/// Each method: nobody else touches the columns and states of the sequences and blocks it is given,
+/// and what it only reads no other member writes meanwhile.
+impl<E: Element> Forward<'_, E> {
+    unsafe fn run(&self, member: Member<'_>, split: Split) {
+        let steps = self.places.steps;
+        let part = parts(self.places.layout, steps, split, member);
+        let meet = || {
+            if split == Split::Units {
+                member.meet();
+            }
+        };
+        // SAFETY: see the impl.
+        unsafe {
+            if steps.count() > 0 {
+                self.places.enter(0, &part.sequences, part.blocks.clone());
+                meet();
+            }
+            for begin in (0..steps.count()).step_by(self.chunk) {
+                let end = (begin + self.chunk).min(steps.count());
+                self.input_product(begin..end, &part);
+                for t in begin..end {
+                    self.step(t, &part, &meet);
+                    if t + 1 < steps.count() {
+                        self.places
+                            .enter(t + 1, &part.sequences, part.blocks.clone());
+                    }
+                    meet();
+                }
+            }
+        }
+    }
+
+    /// `columns = b + w x` for the steps of a chunk. Where tiles of few sequences would be low, they
+    /// run along time instead.
+    unsafe fn input_product(&self, chunk: Range<usize>, part: &Parts) {
+        let (layout, steps, x_row) = (self.places.layout, self.places.steps, self.x.stride());
+        let input = Part::input(self.places.cell, layout);
+        let (batch, vectors) = (steps.batch(), input.vectors(layout));
+        let few = part.sequences.len() * 2 < self.tiles.most_rows(vectors);
+        let along_time = few && chunk.len() > 1 && steps.active(chunk.end - 1) == batch;
+        for block in part.blocks.clone() {
+            let stripe = |stripe| {
+                // SAFETY: see the impl.
+                unsafe { self.input_stripe(&input, block, stripe) }
+            };
+            if along_time {
+                let (x_row, gates_row) = (batch * x_row, batch * layout.blocks * layout.row());
+                for b in part.sequences.clone() {
+                    self.tiles.cut(chunk.len(), vectors, |first, rows| {
+                        stripe(Stripe {
+                            t: chunk.start + first,
+                            b,
+                            rows,
+                            x_row,
+                            gates_row,
+                        });
+                    });
+                }
+            } else {
+                for t in chunk.clone() {
+                    let alive = self.places.alive(t, &part.sequences);
+                    self.tiles.cut(alive.len(), vectors, |first, rows| {
+                        let b = alive.start + first;
+                        stripe(Stripe {
+                            t,
+                            b,
+                            rows,
+                            x_row,
+                            gates_row: layout.row(),
+                        });
+                    });
+                }
+            }
+        }
+    }
+
+    unsafe fn input_stripe(&self, input: &Part, block: usize, stripe: Stripe) {
+        let layout = self.places.layout;
+        let width = input.width(layout);
+        let bias = &self.weights.bias[block * layout.row()..][..layout.row()];
+        // SAFETY: `x` has all rows of the steps (checked), the weights all of the block.
+        unsafe {
+            let c = self.places.columns(stripe.t, block, stripe.b);
+            if width < layout.row() {
+                for row in 0..stripe.rows {
+                    let rest = c.add(row * stripe.gates_row + width);
+                    rest.copy_from_nonoverlapping(bias[width..].as_ptr(), layout.row() - width);
+                }
+            }
+            let first = self.places.steps.first_row(stripe.t) + stripe.b;
+            let tile = Tile {
+                a: self.x.pointer().add(first * self.x.stride()),
+                a_row: stripe.x_row,
+                a_k: 1,
+                a_segment: 0,
+                b: self.weights.w[block * layout.input * width..].as_ptr(),
+                b_k: width,
+                b_segment: 0,
+                length: layout.input,
+                segments: 1,
+                c,
+                c_row: stripe.gates_row,
+                start: bias.as_ptr(),
+                start_row: 0,
+            };
+            self.tiles.run(stripe.rows, input.vectors(layout), &tile);
+        }
+    }
+
+    unsafe fn step(&self, t: usize, part: &Parts, meet: &impl Fn()) {
+        let (places, cell) = (&self.places, self.places.cell);
+        let alive = places.alive(t, &part.sequences);
+        // SAFETY: see the impl.
+        unsafe {
+            let first = Product {
+                part: Part::first(cell, places.layout),
+                weights: &self.weights.first,
+                operand: places.h_before(t, 0),
+            };
+            let two = places.layout.second > 0;
+            for block in part.blocks.clone() {
+                self.recurrent_product(&first, t, block, &alive);
+                let finish = if two { cell.operand } else { cell.forward };
+                finish(&places.units(t, block, &alive));
+            }
+            if two {
+                meet();
+                let second = Product {
+                    part: Part::second(cell, places.layout),
+                    weights: &self.weights.second,
+                    operand: places.operand(t, 0),
+                };
+                for block in part.blocks.clone() {
+                    self.recurrent_product(&second, t, block, &alive);
+                    (cell.forward)(&places.units(t, block, &alive));
+                }
+            }
+        }
+    }
+
+    /// `columns += r operand`.
+    unsafe fn recurrent_product(
+        &self,
+        product: &Product<'_, E>,
+        t: usize,
+        block: usize,
+        alive: &Range<usize>,
+    ) {
+        let layout = self.places.layout;
+        let (width, h_row) = (product.part.width(layout), layout.h_row());
+        let vectors = product.part.vectors(layout);
+        self.tiles.cut(alive.len(), vectors, |first, rows| {
+            let b = alive.start + first;
+            // SAFETY: see the impl; the operand has a row for every living sequence.
+            unsafe {
+                let c = self
+                    .places
+                    .columns(t, block, b)
+                    .add(product.part.column * layout.unit);
+                let tile = Tile {
+                    a: product.operand.add(b * h_row),
+                    a_row: h_row,
+                    a_k: 1,
+                    a_segment: 0,
+                    b: product.weights[block * layout.hidden * width..].as_ptr(),
+                    b_k: width,
+                    b_segment: 0,
+                    length: layout.hidden,
+                    segments: 1,
+                    c,
+                    c_row: layout.row(),
+                    start: c,
+                    start_row: layout.row(),
+                };
+                self.tiles.run(rows, vectors, &tile);
+            }
+        });
+    }
+}

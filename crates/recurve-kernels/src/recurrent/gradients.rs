@@ -1,0 +1,358 @@
+//! The gradients of the weights: large products over all steps and sequences.
+
+use crate::element::Element;
+use crate::gemm::tile::Tile;
+use crate::memory::{Rows, Shared};
+use crate::pool::{Member, together};
+use crate::recurrent::places::Places;
+use crate::recurrent::tape::{GatePlan, Tape};
+use crate::recurrent::weights::{Part, WeightsMut};
+use crate::recurrent::{RecurrentLayer, Sequences};
+use std::ops::Range;
+
+/// Rows that are summed over while their copies are in cache. Chosen by the shape alone: the order of
+/// a sum must not depend on the threads.
+const DEPTH: usize = 384;
+
+/// Rows of a gradient that are formed together, at most.
+const TILE: usize = 8;
+
+/// The left operand of a gradient.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Operand {
+    Input,
+    State,
+    Second,
+}
+
+pub(super) struct Gradients<'a, E: Element> {
+    layer: &'a RecurrentLayer<E>,
+    x: Rows<'a, E>,
+    places: Places<'a, E>,
+    d_w: Shared<'a, E>,
+    d_first: Shared<'a, E>,
+    d_second: Shared<'a, E>,
+    d_peepholes: Shared<'a, E>,
+    copies: Shared<'a, E>,
+    copy: usize,
+    zeros: &'a [E],
+    threads: usize,
+}
+
+impl<'a, E: Element> Gradients<'a, E> {
+    pub(super) fn new(
+        layer: &'a RecurrentLayer<E>,
+        batch: &Sequences<'a, E>,
+        tape: &'a mut Tape<E>,
+    ) -> Self {
+        let l = &layer.layout;
+        let size = |part: Part| l.blocks * (part.depth + 1) * part.width(l);
+        tape.d_w.resize(size(Part::input(&layer.cell, l)));
+        tape.d_first.resize(size(Part::first(&layer.cell, l)));
+        tape.d_second.resize(size(Part::second(&layer.cell, l)));
+        tape.d_peepholes
+            .resize(l.blocks * layer.cell.peepholes * l.unit);
+        tape.d_peepholes.fill(E::default());
+        let operations = 2 * batch.steps.rows() * l.gates * l.hidden * (l.input + l.hidden);
+        let threads = layer.engine.threads_for(operations);
+        let copy = (DEPTH + batch.steps.batch()) * (l.input.max(l.hidden) + 1);
+        tape.copies.resize(threads * copy);
+        let [d_w, d_first, d_second, d_peepholes, copies] = [
+            &mut tape.d_w,
+            &mut tape.d_first,
+            &mut tape.d_second,
+            &mut tape.d_peepholes,
+            &mut tape.copies,
+        ]
+        .map(|buffer| {
+            // SAFETY: these buffers are not touched through `places`, which borrows the rest of the
+            // tape; the borrow of the whole lasts as long as both.
+            Shared::new(unsafe {
+                std::slice::from_raw_parts_mut(buffer.as_mut_ptr(), buffer.len())
+            })
+        });
+        // SAFETY: as above; the zeros are only read.
+        let zeros = unsafe { std::slice::from_raw_parts(tape.zeros.as_ptr(), tape.zeros.len()) };
+        let places = Places::new(
+            l,
+            &layer.cell,
+            batch,
+            &layer.weights.peepholes,
+            (GatePlan::Kept, tape),
+        );
+        Self {
+            layer,
+            x: batch.x,
+            places,
+            d_w,
+            d_first,
+            d_second,
+            d_peepholes,
+            copies,
+            copy,
+            zeros,
+            threads,
+        }
+    }
+
+    /// Forms all gradients and writes them where they are wanted.
+    pub(super) fn run(self, to: WeightsMut<'_, E>) {
+        let (cell, layout) = (&self.layer.cell, &self.layer.layout);
+        together(self.threads, |member| {
+            // SAFETY: members have their own rows or blocks of each gradient.
+            unsafe {
+                self.sum(Part::input(cell, layout), Operand::Input, self.d_w, member);
+                self.sum(
+                    Part::first(cell, layout),
+                    Operand::State,
+                    self.d_first,
+                    member,
+                );
+                if layout.second > 0 {
+                    self.sum(
+                        Part::second(cell, layout),
+                        Operand::Second,
+                        self.d_second,
+                        member,
+                    );
+                }
+                if cell.peepholes > 0 {
+                    self.peepholes(member.share(layout.blocks, 1));
+                }
+            }
+        });
+        self.unpack(to);
+    }
+
+    /// `gradient[block][k] += Σ operand[row][k] d_columns[row][block]`, over all rows.
+    unsafe fn sum(&self, part: Part, operand: Operand, to: Shared<'_, E>, member: Member<'_>) {
+        let layout = &self.layer.layout;
+        let height = part.depth + 1;
+        let most = self.layer.tiles.most_rows(part.vectors(layout)).min(TILE);
+        let pieces = height.div_ceil(most);
+        let bound = |piece: usize| height * piece / pieces;
+        let (pieces, blocks) = if pieces >= 4 * member.count {
+            (member.share(pieces, 1), 0..layout.blocks)
+        } else {
+            (0..pieces, member.share(layout.blocks, 1))
+        };
+        if pieces.is_empty() || blocks.is_empty() {
+            return;
+        }
+        let steps = self.places.steps;
+        let mut begin = 0;
+        while begin < steps.count() {
+            let first = steps.first_row(begin);
+            let end = (begin + 1..=steps.count())
+                .find(|&t| t == steps.count() || steps.first_row(t) - first >= DEPTH)
+                .unwrap_or(steps.count());
+            let depth = steps.first_row(end) - first;
+            let rows = bound(pieces.start)..bound(pieces.end);
+            // SAFETY: every member has its own part of the copies, large enough for a chunk.
+            unsafe {
+                let copy = self.copies.at(member.index * self.copy);
+                for piece in pieces.clone() {
+                    let own = bound(piece)..bound(piece + 1);
+                    let at = (own.start - rows.start) * depth;
+                    self.copy_operand(operand, begin..end, &own, part.depth, copy.add(at));
+                }
+                for block in blocks.clone() {
+                    for piece in pieces.clone() {
+                        let own = bound(piece)..bound(piece + 1);
+                        let left = copy.add((own.start - rows.start) * depth);
+                        let to = to.at((block * height + own.start) * part.width(layout));
+                        self.tile(&part, block, begin..end, own.len(), left, to);
+                    }
+                }
+            }
+            begin = end;
+        }
+    }
+
+    /// Elements `own` of the operand of every row, `[row][own]`; element `depth` is 1, for the bias.
+    unsafe fn copy_operand(
+        &self,
+        operand: Operand,
+        times: Range<usize>,
+        own: &Range<usize>,
+        depth: usize,
+        mut to: *mut E,
+    ) {
+        let (steps, places) = (self.places.steps, &self.places);
+        let real = own.end.min(depth) - own.start;
+        for t in times {
+            // SAFETY: the operand has a row for every living sequence, `to` room for all of them.
+            unsafe {
+                let (mut from, stride) = match operand {
+                    Operand::Input => (
+                        self.x.pointer().add(steps.first_row(t) * self.x.stride()),
+                        self.x.stride(),
+                    ),
+                    Operand::State => (places.h_before(t, 0), places.layout.h_row()),
+                    Operand::Second => (places.operand(t, 0).cast_const(), places.layout.h_row()),
+                };
+                from = from.add(own.start);
+                let alive = steps.active(t);
+                if real == own.len() {
+                    copy_rows(from, stride, alive, to, real);
+                } else {
+                    for b in 0..alive {
+                        to.add(b * own.len())
+                            .copy_from_nonoverlapping(from.add(b * stride), real);
+                        *to.add(b * own.len() + real) = self.one();
+                    }
+                }
+                to = to.add(alive * own.len());
+            }
+        }
+    }
+
+    fn one(&self) -> E {
+        E::from_f64(1.0)
+    }
+
+    /// One tile of a gradient over the steps of a chunk; stretches of steps with the same sequences
+    /// alive are one product.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one tile: its operands, its place and its steps"
+    )]
+    unsafe fn tile(
+        &self,
+        part: &Part,
+        block: usize,
+        times: Range<usize>,
+        rows: usize,
+        mut left: *const E,
+        to: *mut E,
+    ) {
+        let (layout, steps) = (&self.layer.layout, self.places.steps);
+        let (width, mut fresh, mut t) = (part.width(layout), times.start == 0, times.start);
+        while t < times.end {
+            let alive = steps.active(t);
+            let same = (t..times.end)
+                .take_while(|&s| steps.active(s) == alive)
+                .count();
+            // SAFETY: see `run` and `sum`.
+            unsafe {
+                let (start, start_row) = if fresh {
+                    (self.zeros.as_ptr(), 0)
+                } else {
+                    (to.cast_const(), width)
+                };
+                let tile = Tile {
+                    a: left,
+                    a_row: 1,
+                    a_k: rows,
+                    a_segment: alive * rows,
+                    b: self
+                        .places
+                        .columns(t, block, 0)
+                        .add(part.column * layout.unit),
+                    b_k: layout.row(),
+                    b_segment: layout.blocks * alive * layout.row(),
+                    length: alive,
+                    segments: same,
+                    c: to,
+                    c_row: width,
+                    start,
+                    start_row,
+                };
+                self.layer.tiles.run(rows, part.vectors(layout), &tile);
+                left = left.add(same * alive * rows);
+            }
+            (fresh, t) = (false, t + same);
+        }
+    }
+
+    unsafe fn peepholes(&self, blocks: Range<usize>) {
+        let (layout, cell) = (&self.layer.layout, &self.layer.cell);
+        for block in blocks {
+            for t in 0..self.places.steps.count() {
+                // SAFETY: the block is this member's own.
+                unsafe {
+                    let mut units = self
+                        .places
+                        .units(t, block, &(0..self.places.steps.active(t)));
+                    units.d_peepholes = self.d_peepholes.at(block * cell.peepholes * layout.unit);
+                    (cell.peepholes_backward)(&units);
+                }
+            }
+        }
+    }
+
+    fn unpack(&self, to: WeightsMut<'_, E>) {
+        let (cell, layout) = (&self.layer.cell, &self.layer.layout);
+        let hidden = layout.hidden;
+        for (at, value) in to.p.iter_mut().enumerate() {
+            let (k, unit) = (at / hidden, at % hidden);
+            let place =
+                (unit / layout.unit * cell.peepholes + k) * layout.unit + unit % layout.unit;
+            // SAFETY: the place lies in the buffer; all members are done.
+            *value = unsafe { *self.d_peepholes.at(place) };
+        }
+        let empty = self.places.steps.count() == 0;
+        let [w, r, b, b_r] = [to.w, to.r, to.b, to.b_r].map(|slice| {
+            if empty {
+                slice.fill(E::default());
+            }
+            Shared::new(slice)
+        });
+        if empty {
+            return;
+        }
+        let packed = |part: Part, from: Shared<'_, E>| {
+            let len = layout.blocks * (part.depth + 1) * part.width(layout);
+            // SAFETY: the buffer has this length; all members are done writing it.
+            unsafe { std::slice::from_raw_parts(from.at(0).cast_const(), len) }
+        };
+        together(self.threads, |member: Member<'_>| {
+            let blocks = member.share(layout.blocks, 1);
+            let (input, first) = (Part::input(cell, layout), Part::first(cell, layout));
+            input.unpack(layout, packed(input, self.d_w), w, b, blocks.clone());
+            first.unpack(layout, packed(first, self.d_first), r, b_r, blocks.clone());
+            if layout.second > 0 {
+                let second = Part::second(cell, layout);
+                second.unpack(layout, packed(second, self.d_second), r, b_r, blocks);
+            }
+        });
+    }
+}
+
+/// `rows` rows of `width` elements, `stride` apart, to `[row][width]`.
+unsafe fn copy_rows<E: Element>(
+    from: *const E,
+    stride: usize,
+    rows: usize,
+    to: *mut E,
+    width: usize,
+) {
+    #[inline(always)]
+    unsafe fn of<E: Element, const WIDTH: usize>(
+        from: *const E,
+        stride: usize,
+        rows: usize,
+        to: *mut E,
+    ) {
+        for b in 0..rows {
+            // SAFETY: the caller's promise.
+            unsafe {
+                to.add(b * WIDTH)
+                    .copy_from_nonoverlapping(from.add(b * stride), WIDTH)
+            }
+        }
+    }
+    // SAFETY: the caller's promise.
+    unsafe {
+        match width {
+            1 => of::<E, 1>(from, stride, rows, to),
+            2 => of::<E, 2>(from, stride, rows, to),
+            3 => of::<E, 3>(from, stride, rows, to),
+            4 => of::<E, 4>(from, stride, rows, to),
+            5 => of::<E, 5>(from, stride, rows, to),
+            6 => of::<E, 6>(from, stride, rows, to),
+            7 => of::<E, 7>(from, stride, rows, to),
+            _ => of::<E, 8>(from, stride, rows, to),
+        }
+    }
+}

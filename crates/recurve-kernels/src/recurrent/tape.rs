@@ -1,0 +1,172 @@
+//! What a layer remembers of a forward pass, and the room that its passes need.
+
+use crate::element::Element;
+use crate::memory::{Buffer, Rows};
+use crate::recurrent::Sequences;
+use crate::recurrent::layout::{Gates, Layout, state_rows};
+use crate::recurrent::steps::Steps;
+
+/// The states of every step, what the cells keep for backward, and scratch. Reused from batch to
+/// batch; nothing is allocated once it has grown to the largest.
+#[derive(Debug, Default)]
+pub struct Tape<E: Element> {
+    pub(crate) gates: Buffer<E>,
+    /// States: the initial ones, then those after each step.
+    pub(crate) h: Buffer<E>,
+    pub(crate) c: Buffer<E>,
+    /// States before each step, where resets make them differ from those after the step before.
+    pub(crate) h_in: Buffer<E>,
+    pub(crate) c_in: Buffer<E>,
+    /// The operand of the second product at every step.
+    pub(crate) operand: Buffer<E>,
+    pub(crate) d_h: Buffer<E>,
+    pub(crate) d_c: Buffer<E>,
+    pub(crate) d_operand: Buffer<E>,
+    /// Gradients in packed form.
+    pub(crate) d_w: Buffer<E>,
+    pub(crate) d_first: Buffer<E>,
+    pub(crate) d_second: Buffer<E>,
+    pub(crate) d_peepholes: Buffer<E>,
+    pub(crate) copies: Buffer<E>,
+    pub(crate) zeros: Buffer<E>,
+    h_row: usize,
+    batch: usize,
+    hidden: usize,
+}
+
+impl<E: Element> Tape<E> {
+    /// An empty tape.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The output of the last forward pass: one row of `H` per row of its steps.
+    pub fn output(&self) -> Rows<'_, E> {
+        Rows::new(&self.h[self.batch * self.h_row..], self.hidden, self.h_row)
+    }
+
+    pub(crate) fn prepare(&mut self, layout: &Layout, batch: &Sequences<'_, E>, gates: usize) {
+        let steps = batch.steps;
+        (self.h_row, self.batch, self.hidden) = (layout.h_row(), steps.batch(), layout.hidden);
+        let states = steps.batch() + steps.rows();
+        self.gates.resize(gates);
+        self.h.resize(states * layout.h_row());
+        if layout.states > 1 {
+            self.c.resize(states * layout.c_row());
+        }
+        if !batch.resets.is_empty() {
+            self.h_in.resize(steps.rows() * layout.h_row());
+            self.c_in.resize(if layout.states > 1 {
+                steps.rows() * layout.c_row()
+            } else {
+                0
+            });
+        }
+        if layout.second > 0 {
+            self.operand.resize(steps.rows() * layout.h_row());
+        }
+        self.zeros.resize(layout.row().max(64));
+        self.set_initial(layout, batch);
+    }
+
+    fn set_initial(&mut self, layout: &Layout, batch: &Sequences<'_, E>) {
+        let (hidden, count) = (layout.hidden, batch.steps.batch());
+        let [h, c] = batch.initial;
+        for (b, row) in self
+            .h
+            .chunks_exact_mut(layout.h_row())
+            .take(count)
+            .enumerate()
+        {
+            row.fill(E::default());
+            if !h.is_empty() {
+                row[..hidden].copy_from_slice(&h[b * hidden..][..hidden]);
+            }
+        }
+        if layout.states > 1 {
+            copy_to_blocks(layout, c, count, &mut self.c[..count * layout.c_row()]);
+        }
+    }
+
+    /// Copies the states of every sequence after its last step to `[B, H]` each.
+    pub(crate) fn last_states(&self, layout: &Layout, steps: &Steps, to: [&mut [E]; 2]) {
+        let [h, c] = to;
+        let hidden = layout.hidden;
+        for (b, &length) in steps.lengths().iter().enumerate() {
+            let (first, rows) = state_rows(steps, length);
+            if !h.is_empty() {
+                h[b * hidden..][..hidden]
+                    .copy_from_slice(&self.h[(first + b) * layout.h_row()..][..hidden]);
+            }
+            if !c.is_empty() {
+                for unit in 0..hidden {
+                    let (block, at) = (unit / layout.unit, unit % layout.unit);
+                    c[b * hidden + unit] =
+                        self.c[first * layout.c_row() + (block * rows + b) * layout.unit + at];
+                }
+            }
+        }
+    }
+}
+
+/// `[B, H]`, or zeros if empty, to `[block][B][unit]`.
+pub(crate) fn copy_to_blocks<E: Element>(layout: &Layout, from: &[E], count: usize, to: &mut [E]) {
+    for (at, value) in to.iter_mut().enumerate() {
+        let (block, b) = (at / layout.unit / count, at / layout.unit % count);
+        let unit = block * layout.unit + at % layout.unit;
+        let inside = unit < layout.hidden && !from.is_empty();
+        *value = if inside {
+            from[b * layout.hidden + unit]
+        } else {
+            E::default()
+        };
+    }
+}
+
+/// The reverse of [`copy_to_blocks`].
+pub(crate) fn copy_from_blocks<E: Element>(
+    layout: &Layout,
+    from: &[E],
+    count: usize,
+    to: &mut [E],
+) {
+    for (at, value) in to.iter_mut().enumerate() {
+        let (b, unit) = (at / layout.hidden, at % layout.hidden);
+        *value = from[(unit / layout.unit * count + b) * layout.unit + unit % layout.unit];
+    }
+}
+
+/// Where the columns of each step lie in the gate buffer.
+#[derive(Clone, Copy)]
+pub(crate) enum GatePlan {
+    /// Every step has its place.
+    Kept,
+    /// The steps of a chunk of this many steps share one place after the other.
+    Chunk(usize),
+}
+
+impl GatePlan {
+    pub(crate) fn len(self, layout: &Layout, steps: &Steps) -> usize {
+        let rows = match self {
+            Self::Kept => steps.rows(),
+            Self::Chunk(count) => count.min(steps.count()) * steps.batch(),
+        };
+        rows * layout.blocks * layout.row()
+    }
+
+    pub(crate) fn gates(self, layout: &Layout, steps: &Steps, t: usize) -> Gates {
+        let step = layout.blocks * layout.row();
+        match self {
+            Self::Kept => Gates {
+                start: steps.first_row(t) * step,
+                block: steps.active(t) * layout.row(),
+            },
+            // Sequence and block stand at the same place in every step, whoever is alive, so that
+            // members that are at different chunks do not meet.
+            Self::Chunk(count) => Gates {
+                start: t % count * steps.batch() * step,
+                block: steps.batch() * layout.row(),
+            },
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The kernels compute what the reference computes, on every instruction set of the machine.
+
+mod support;
+
+use recurve_cell::{Cell, CoupledLstm, Gru, GruResetBefore, Lstm, Relu, Rnn, Sees, Tanh};
+use recurve_kernels::{Engine, Isa};
+use support::{Case, assert_close, computed, expected};
+
+/// Sizes on both sides of every tile, and batches from none to several tiles high.
+fn cases() -> Vec<Case> {
+    let mut cases: Vec<Case> = [1, 7, 8, 15, 16, 17, 31, 32, 33, 64, 127, 129]
+        .iter()
+        .map(|&h| Case::new(5, h, &[4, 4, 4]))
+        .collect();
+    cases.extend([1, 8, 17, 33, 65, 130].map(|i| Case::new(i, 19, &[3; 2])));
+    cases.extend([1, 2, 6, 7, 13, 25, 50].map(|b| Case::new(9, 21, &vec![5; b])));
+    cases.extend([
+        Case::new(4, 18, &[9, 9, 7, 6, 6, 2, 1]),
+        Case::new(4, 18, &[3, 2, 0, 0]),
+        Case::new(3, 34, &[40]),
+        Case::new(3, 34, &[300]),
+        Case::new(6, 40, &[90; 9]),
+        Case::new(5, 20, &[8, 8, 5, 5, 1]).with_resets(),
+        Case::new(5, 33, &[6, 6, 6]).with_resets(),
+    ]);
+    cases
+}
+
+fn check<C: Cell>(name: &str) {
+    for case in cases() {
+        let expected = expected::<C>(&case);
+        for isa in Isa::available() {
+            let engine = Engine::new(isa);
+            let what = format!("{name} {isa} {case:?}");
+            assert_close(
+                &computed::<f64, C>(&case, engine),
+                &expected,
+                1e-12,
+                &format!("f64 {what}"),
+            );
+            assert_close(
+                &computed::<f32, C>(&case, engine),
+                &expected,
+                1e-5,
+                &format!("f32 {what}"),
+            );
+        }
+    }
+}
+
+macro_rules! agree {
+    ($($name:ident: $cell:ty),* $(,)?) => {
+        $(#[test]
+        fn $name() {
+            check::<$cell>(stringify!($name));
+        })*
+
+        /// The number of threads changes nothing, not a bit.
+        #[test]
+        fn threads_change_no_bit() {
+            $(same_bits::<$cell>(stringify!($name));)*
+        }
+    };
+}
+
+agree! {
+    rnn_tanh: Rnn<Tanh>,
+    rnn_relu: Rnn<Relu>,
+    lstm: Lstm,
+    lstm_peephole: Lstm<Sees>,
+    lstm_coupled: CoupledLstm,
+    lstm_coupled_peephole: CoupledLstm<Sees>,
+    gru: Gru,
+    gru_reset_before: GruResetBefore,
+}
+
+fn same_bits<C: Cell>(name: &str) {
+    // Large enough that threads are worth it, for both ways to cut the work.
+    let cases = [
+        Case::new(40, 130, &[30; 7]),
+        Case::new(40, 130, &[30; 40]),
+        Case::new(64, 420, &[12; 5]),
+        Case::new(64, 420, &[12, 12, 9, 5, 1]).with_resets(),
+        Case::new(32, 96, &[60, 50, 50, 20, 20, 11, 9, 3, 2, 1]).with_resets(),
+        Case::new(300, 330, &[40]),
+    ];
+    for case in cases {
+        for isa in Isa::available() {
+            let one = computed::<f32, C>(&case, Engine::new(isa));
+            let two = computed::<f32, C>(&case, Engine::new(isa).with_threads(2));
+            assert!(one == two, "{name} {isa} {case:?}");
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! A layer and a batch with random numbers, run by the kernels and by the reference.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use recurve_cell::{Cell, Real, reference};
+use recurve_kernels::{
+    CellKernels, Element, Engine, Errors, RecurrentLayer, Rows, RowsMut, Sequences, Steps, Tape,
+    Weights, WeightsMut,
+};
+
+/// Everything that goes into a layer, in f64.
+#[derive(Clone, Debug)]
+pub(crate) struct Case {
+    pub(crate) input: usize,
+    pub(crate) hidden: usize,
+    pub(crate) lengths: Vec<usize>,
+    pub(crate) with_resets: bool,
+    pub(crate) seed: u64,
+}
+
+impl Case {
+    pub(crate) fn new(input: usize, hidden: usize, lengths: &[usize]) -> Self {
+        Self {
+            input,
+            hidden,
+            lengths: lengths.to_vec(),
+            with_resets: false,
+            seed: 7,
+        }
+    }
+    pub(crate) fn with_resets(mut self) -> Self {
+        self.with_resets = true;
+        self
+    }
+}
+
+/// Results by name; sequences in the caller's order, steps padded with zeros.
+pub(crate) type Results<E> = Vec<(&'static str, Vec<E>)>;
+
+struct Numbers {
+    w: Vec<f64>,
+    r: Vec<f64>,
+    b: Vec<f64>,
+    b_r: Vec<f64>,
+    p: Vec<f64>,
+    x: Vec<f64>,
+    h0: Vec<f64>,
+    c0: Vec<f64>,
+    dy: Vec<f64>,
+    dh: Vec<f64>,
+    dc: Vec<f64>,
+    resets: Vec<bool>,
+}
+
+fn numbers<C: Cell>(case: &Case) -> Numbers {
+    let mut rng = ChaCha8Rng::seed_from_u64(case.seed);
+    // Values that f32 holds exactly, so that f64 and f32 runs see the same problem.
+    let mut draw = |n: usize, size: f64| -> Vec<f64> {
+        (0..n)
+            .map(|_| f64::from((rng.random_range(-1.0..1.0) * size) as f32))
+            .collect()
+    };
+    let (i, h, b) = (case.input, case.hidden, case.lengths.len());
+    let t = case.lengths.iter().copied().max().unwrap_or(0);
+    let gh = C::GATES * h;
+    let size = 1.0 / (h as f64).sqrt();
+    let two = C::STATES > 1;
+    Numbers {
+        w: draw(gh * i, size),
+        r: draw(gh * h, size),
+        b: draw(gh, size),
+        b_r: draw(gh, size),
+        p: draw(C::PEEPHOLES * h, size),
+        x: draw(t * b * i, 1.5),
+        h0: draw(b * h, 0.8),
+        c0: draw(if two { b * h } else { 0 }, 0.8),
+        dy: draw(t * b * h, 1.0),
+        dh: draw(b * h, 1.0),
+        dc: draw(if two { b * h } else { 0 }, 1.0),
+        resets: (0..t * b)
+            .map(|at| case.with_resets && (at * 7 + 3) % 5 == 0)
+            .collect(),
+    }
+}
+
+/// What the reference says, in f64.
+pub(crate) fn expected<C: Cell>(case: &Case) -> Results<f64> {
+    let n = numbers::<C>(case);
+    let (i, h, b, s) = (case.input, case.hidden, case.lengths.len(), C::STATES);
+    let t = case.lengths.iter().copied().max().unwrap_or(0);
+    let weights = reference::Weights {
+        w: &n.w,
+        r: &n.r,
+        b: &n.b,
+        b_r: &n.b_r,
+        p: &n.p,
+    };
+    let layer = reference::Layer::new(C::default(), i, h, weights);
+    let kept = reference::Layer::<C, f64>::KEPT;
+    let together = |h_part: &[f64], c_part: &[f64]| {
+        let mut state = vec![0.0; b * s * h];
+        for k in 0..b {
+            state[k * s * h..][..h].copy_from_slice(&h_part[k * h..][..h]);
+            if s > 1 {
+                state[k * s * h + h..][..h].copy_from_slice(&c_part[k * h..][..h]);
+            }
+        }
+        state
+    };
+    let apart = |state: &[f64]| {
+        let take = |at: usize| {
+            (0..b)
+                .flat_map(|k| state[(k * s + at) * h..][..h].to_vec())
+                .collect()
+        };
+        let h_part: Vec<f64> = take(0);
+        let c_part: Vec<f64> = if s > 1 { take(1) } else { vec![] };
+        (h_part, c_part)
+    };
+    let sequences = reference::Sequences {
+        steps: t,
+        batch: b,
+        lengths: Some(&case.lengths),
+        resets: Some(&n.resets),
+        reverse: false,
+    };
+    let mut state = together(&n.h0, &n.c0);
+    let mut y = vec![0.0; t * b * h];
+    let (mut before, mut after) = (vec![0.0; t * b * s * h], vec![0.0; t * b * s * h]);
+    let mut columns = vec![0.0; t * b * kept * h];
+    let mut tape = reference::Tape {
+        before: &mut before,
+        kept: &mut columns,
+        after: &mut after,
+    };
+    layer.run(&sequences, &n.x, &mut state, &mut y, &mut tape);
+    let (hn, cn) = apart(&state);
+    let mut d_state = together(&n.dh, &n.dc);
+    let mut dx = vec![0.0; t * b * i];
+    let mut d_kept = vec![0.0; t * b * kept * h];
+    let mut d = [&n.w, &n.r, &n.b, &n.b_r, &n.p].map(|v| vec![0.0; v.len()]);
+    let [dw, dr, db, db_r, dp] = &mut d;
+    let mut errors = reference::Errors {
+        dy: &n.dy,
+        d_state: &mut d_state,
+        dx: &mut dx,
+        d_kept: &mut d_kept,
+    };
+    let mut gradients = reference::Gradients {
+        dw,
+        dr,
+        db,
+        db_r,
+        dp,
+    };
+    layer.backward(&sequences, &n.x, &tape, &mut errors, &mut gradients);
+    let (dh0, dc0) = apart(&d_state);
+    let [dw, dr, db, db_r, dp] = d;
+    vec![
+        ("y", y),
+        ("hn", hn),
+        ("cn", cn),
+        ("dx", dx),
+        ("dh0", dh0),
+        ("dc0", dc0),
+        ("dw", dw),
+        ("dr", dr),
+        ("db", db),
+        ("db_r", db_r),
+        ("dp", dp),
+    ]
+}
+
+fn narrowed<E: Real>(values: &[f64]) -> Vec<E> {
+    values.iter().map(|v| E::from_f64(*v)).collect()
+}
+
+/// What the kernels say.
+pub(crate) fn computed<E: Element, C: Cell>(case: &Case, engine: Engine) -> Results<E> {
+    let n = numbers::<C>(case);
+    let (i, h, b) = (case.input, case.hidden, case.lengths.len());
+    let t = case.lengths.iter().copied().max().unwrap_or(0);
+    let steps = Steps::of_lengths(case.lengths.clone());
+    let packed = |from: &[f64], width: usize, row: usize| {
+        let mut to = vec![E::default(); steps.rows() * row];
+        for at in 0..t {
+            for k in 0..steps.active(at) {
+                for (u, v) in from[(at * b + k) * width..][..width].iter().enumerate() {
+                    to[(steps.first_row(at) + k) * row + u] = E::from_f64(*v);
+                }
+            }
+        }
+        to
+    };
+    let padded = |row_of: &dyn Fn(usize) -> Vec<E>, width: usize| {
+        let mut to = vec![E::default(); t * b * width];
+        for at in 0..t {
+            for k in 0..steps.active(at) {
+                to[(at * b + k) * width..][..width]
+                    .copy_from_slice(&row_of(steps.first_row(at) + k));
+            }
+        }
+        to
+    };
+    let mut layer = RecurrentLayer::<E>::new(engine, CellKernels::of::<C>(engine.isa()), i, h);
+    let [w, r, bias, b_r, p] = [&n.w, &n.r, &n.b, &n.b_r, &n.p].map(|v| narrowed::<E>(v));
+    layer.set_weights(
+        Weights {
+            w: &w,
+            r: &r,
+            b: &bias,
+            b_r: &b_r,
+            p: &p,
+        },
+        true,
+    );
+    let x = packed(&n.x, i, i);
+    let (h0, c0) = (narrowed::<E>(&n.h0), narrowed::<E>(&n.c0));
+    let resets: Vec<bool> = (0..t)
+        .flat_map(|at| n.resets[at * b..][..steps.active(at)].to_vec())
+        .collect();
+    let batch = Sequences {
+        steps: &steps,
+        x: Rows::new(&x, i, i),
+        initial: [&h0, &c0],
+        resets: if case.with_resets { &resets } else { &[] },
+    };
+    let mut tape = Tape::new();
+    let mut hn = vec![E::default(); b * h];
+    let mut cn = vec![E::default(); c0.len()];
+    layer.forward(&batch, true, &mut tape, [&mut hn, &mut cn]);
+    let y = padded(&|row| tape.output().row(row).to_vec(), h);
+    let h_row = engine.padded::<E>(h);
+    let dy = packed(&n.dy, h, h_row);
+    let x_row = engine.padded::<E>(i);
+    let mut dx = vec![E::default(); steps.rows() * x_row];
+    let (dh, dc) = (narrowed::<E>(&n.dh), narrowed::<E>(&n.dc));
+    let mut dh0 = vec![E::default(); h0.len()];
+    let mut dc0 = vec![E::default(); c0.len()];
+    let mut d = [&w, &r, &bias, &b_r, &p].map(|v| vec![E::from_f64(9.0); v.len()]);
+    let [dw, dr, db, db_r, dp] = &mut d;
+    let errors = Errors {
+        dy: Rows::new(&dy, h, h_row),
+        d_last: [&dh, &dc],
+        dx: Some(RowsMut::new(&mut dx, i, x_row)),
+        d_initial: [&mut dh0, &mut dc0],
+    };
+    layer.backward(
+        &batch,
+        &mut tape,
+        errors,
+        WeightsMut {
+            w: dw,
+            r: dr,
+            b: db,
+            b_r: db_r,
+            p: dp,
+        },
+    );
+    let dx = padded(&|row| dx[row * x_row..][..i].to_vec(), i);
+    let [dw, dr, db, db_r, dp] = d;
+    vec![
+        ("y", y),
+        ("hn", hn),
+        ("cn", cn),
+        ("dx", dx),
+        ("dh0", dh0),
+        ("dc0", dc0),
+        ("dw", dw),
+        ("dr", dr),
+        ("db", db),
+        ("db_r", db_r),
+        ("dp", dp),
+    ]
+}
+
+/// Compares two results, each relative to its largest value.
+pub(crate) fn assert_close<E: Real>(
+    got: &Results<E>,
+    expected: &Results<f64>,
+    tolerance: f64,
+    what: &str,
+) {
+    for ((name, got), (_, expected)) in got.iter().zip(expected) {
+        assert_eq!(got.len(), expected.len(), "{what}: {name}");
+        let largest = expected.iter().fold(1e-3_f64, |m, v| m.max(v.abs()));
+        for (at, (g, e)) in got.iter().zip(expected).enumerate() {
+            let difference = (g.to_f64() - e).abs() / largest;
+            assert!(
+                difference <= tolerance,
+                "{what}: {name}[{at}] is {g}, expected {e} ({difference:e})"
+            );
+        }
+    }
+}

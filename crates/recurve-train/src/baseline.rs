@@ -1,0 +1,159 @@
+//! Naive forecasts and naive text models: what a trained model must beat to be worth its training.
+//!
+//! The forecasts are made at every origin from the true values before it, as the model's are, so the
+//! two are measured on the same rows with the same knowledge (Hyndman, Athanasopoulos, "Forecasting:
+//! Principles and Practice", section 5.2). The text models count: how often each token stands in the
+//! training text (unigram), and after each token (bigram).
+
+/// A naive forecast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Naive {
+    /// The last value again.
+    Last,
+    /// The value one season before, for a season of this many rows.
+    Seasonal(usize),
+    /// The straight line through the first and the last value.
+    Drift,
+    /// The mean of all values so far.
+    Mean,
+}
+
+impl Naive {
+    /// The name of the method.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Last => "naive",
+            Self::Seasonal(_) => "seasonal naive",
+            Self::Drift => "drift",
+            Self::Mean => "mean",
+        }
+    }
+
+    /// The methods that make sense with a season of `season` rows; 1 means none.
+    pub fn all(season: usize) -> Vec<Self> {
+        let mut all = vec![Self::Last, Self::Drift, Self::Mean];
+        if season > 1 {
+            all.insert(1, Self::Seasonal(season));
+        }
+        all
+    }
+
+    /// The values before an origin that this method needs.
+    pub fn needs(self) -> usize {
+        match self {
+            Self::Last | Self::Mean => 1,
+            Self::Seasonal(season) => season.max(1),
+            Self::Drift => 2,
+        }
+    }
+
+    /// The next `horizon` values after `history`, which holds at least [`needs`](Self::needs).
+    pub fn forecast(self, history: &[f64], horizon: usize) -> Vec<f64> {
+        let rows = history.len();
+        let last = history[rows - 1];
+        match self {
+            Self::Last => vec![last; horizon],
+            Self::Seasonal(season) => {
+                let season = season.max(1);
+                (0..horizon)
+                    .map(|step| history[rows - season + step % season])
+                    .collect()
+            }
+            Self::Drift => {
+                let slope = (last - history[0]) / (rows - 1) as f64;
+                (1..=horizon)
+                    .map(|step| last + slope * step as f64)
+                    .collect()
+            }
+            Self::Mean => vec![history.iter().sum::<f64>() / rows as f64; horizon],
+        }
+    }
+
+    /// Forecasts at rolling origins, laid end to end: `[origins, horizon]`. `None` where the first
+    /// origin has too little history.
+    pub fn rolling(self, values: &[f64], origins: &[usize], horizon: usize) -> Option<Vec<f64>> {
+        if origins.iter().any(|&origin| origin < self.needs()) {
+            return None;
+        }
+        let forecast = |&origin: &usize| self.forecast(&values[..origin], horizon);
+        Some(origins.iter().flat_map(forecast).collect())
+    }
+}
+
+/// Added to every count by default (Krichevsky, Trofimov 1981), so that what was never seen keeps
+/// some probability.
+pub const ADDED_COUNT: f64 = 0.5;
+
+/// Mean cross-entropy in nats per token of `test` under the token frequencies of `train`,
+/// `p(t) = (count(t) + added) / (tokens + added * vocabulary)`. `None` where `test` is empty.
+pub fn unigram(train: &[u32], test: &[u32], vocabulary: usize, added: f64) -> Option<f64> {
+    let mut counts = vec![0_u64; vocabulary];
+    for &token in train {
+        counts[token as usize] += 1;
+    }
+    let total = train.len() as f64 + added * vocabulary as f64;
+    let nats = |&token: &u32| -((counts[token as usize] as f64 + added) / total).ln();
+    mean(test.iter().map(nats))
+}
+
+/// Mean cross-entropy in nats per token of `test` after its first token, under the pairs of `train`,
+/// `p(t | s) = (count(s,t) + added) / (count(s) + added * vocabulary)`. `None` where `test` has
+/// fewer than two tokens.
+pub fn bigram(train: &[u32], test: &[u32], vocabulary: usize, added: f64) -> Option<f64> {
+    let mut pairs: Vec<u64> = train.windows(2).map(key).collect();
+    pairs.sort_unstable();
+    let mut counts = vec![0_u64; vocabulary];
+    for pair in train.windows(2) {
+        counts[pair[0] as usize] += 1;
+    }
+    let nats = |pair: &[u32]| {
+        let wanted = key(pair);
+        let after = pairs.partition_point(|&pair| pair <= wanted);
+        let seen = after - pairs.partition_point(|&pair| pair < wanted);
+        let total = counts[pair[0] as usize] as f64 + added * vocabulary as f64;
+        -((seen as f64 + added) / total).ln()
+    };
+    mean(test.windows(2).map(nats))
+}
+
+/// Two tokens as one number, in their order.
+fn key(pair: &[u32]) -> u64 {
+    u64::from(pair[0]) << 32 | u64::from(pair[1])
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (sum, count) = values.fold((0.0, 0_u64), |(sum, count), value| (sum + value, count + 1));
+    (count > 0).then(|| sum / count as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forecasts_by_hand() {
+        let history = [1.0, 2.0, 3.0, 7.0];
+        assert_eq!(Naive::Last.forecast(&history, 2), [7.0, 7.0]);
+        assert_eq!(Naive::Seasonal(2).forecast(&history, 3), [3.0, 7.0, 3.0]);
+        assert_eq!(Naive::Drift.forecast(&history, 2), [9.0, 11.0]);
+        assert_eq!(Naive::Mean.forecast(&history, 1), [3.25]);
+        assert_eq!(
+            Naive::Last.rolling(&history, &[1, 3], 1).unwrap(),
+            [1.0, 3.0]
+        );
+        assert_eq!(Naive::Seasonal(2).rolling(&history, &[1, 3], 1), None);
+        assert_eq!(Naive::all(12).len(), 4);
+        assert!(!Naive::all(1).contains(&Naive::Seasonal(1)));
+    }
+
+    #[test]
+    fn cross_entropies_by_hand() {
+        // Training: 0 0 1; pairs 00, 01.
+        let one = unigram(&[0, 0, 1], &[0, 1], 2, 1.0).unwrap();
+        assert!((one + ((3.0_f64 / 5.0).ln() + (2.0_f64 / 5.0).ln()) / 2.0).abs() < 1e-12);
+        let two = bigram(&[0, 0, 1], &[0, 1, 1], 2, 1.0).unwrap();
+        assert!((two + ((2.0_f64 / 4.0).ln() + (1.0_f64 / 2.0).ln()) / 2.0).abs() < 1e-12);
+        assert_eq!(bigram(&[0, 0], &[0], 1, 1.0), None);
+        assert_eq!(unigram(&[0, 0], &[], 1, 1.0), None);
+    }
+}

@@ -1,0 +1,223 @@
+//! A text file as tokens, split into what trains and what validates.
+//!
+//! The vocabulary is built from the whole file, so that the validation part has no unknown
+//! character; the model still learns from the training part only. The validation part is the last
+//! fraction of the tokens, as they stand.
+
+use super::vocabulary::{Vocabulary, VocabularyKind};
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Options of the path from text to tokens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TextOptions {
+    /// What a token stands for. Guessed: characters, or bytes where the file is no UTF-8.
+    pub vocabulary: Option<VocabularyKind>,
+    /// The last fraction of the text, which validates; from 0 to below 1.
+    pub validation: f64,
+}
+
+impl Default for TextOptions {
+    fn default() -> Self {
+        Self {
+            vocabulary: None,
+            validation: 0.1,
+        }
+    }
+}
+
+/// A text as tokens.
+#[derive(Clone, Debug)]
+pub struct Text {
+    vocabulary: Vocabulary,
+    tokens: Vec<u32>,
+    trained: usize,
+}
+
+impl Text {
+    /// Reads a file and builds its vocabulary.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read or is empty, characters are asked for and it is no UTF-8, the
+    /// fraction is out of range, or a part has fewer than two tokens.
+    pub fn read(path: &Path, options: &TextOptions) -> Result<Self> {
+        let name = path.display().to_string();
+        Self::new(&name, &super::read_bytes(path)?, options)
+    }
+
+    /// As [`read`](Self::read), from bytes; `name` stands in messages.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub fn new(name: &str, bytes: &[u8], options: &TextOptions) -> Result<Self> {
+        let characters = |text: &str| -> Result<(Vocabulary, Vec<u32>)> {
+            let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+            let vocabulary = Vocabulary::of_characters(text);
+            let tokens = vocabulary.encode(name, text)?;
+            Ok((vocabulary, tokens))
+        };
+        let (vocabulary, tokens) = match (options.vocabulary, std::str::from_utf8(bytes)) {
+            (None | Some(VocabularyKind::Characters), Ok(text)) => characters(text)?,
+            (Some(VocabularyKind::Characters), Err(_)) => {
+                let error = super::utf8(name, bytes).err();
+                let error = error.unwrap_or_else(|| Error::usage(name.to_owned()));
+                return Err(error.context("the vocabulary is to be characters"));
+            }
+            (None, Err(_)) | (Some(VocabularyKind::Bytes), _) => (
+                Vocabulary::Bytes,
+                bytes.iter().map(|&byte| u32::from(byte)).collect(),
+            ),
+        };
+        Self::split(name, vocabulary, tokens, options.validation)
+    }
+
+    /// Reads a file with the vocabulary of a trained model.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read), or the file holds a character the model does not know.
+    pub fn read_with(path: &Path, vocabulary: &Vocabulary, validation: f64) -> Result<Self> {
+        let name = path.display().to_string();
+        let bytes = super::read_bytes(path)?;
+        let tokens = match vocabulary {
+            Vocabulary::Bytes => bytes.iter().map(|&byte| u32::from(byte)).collect(),
+            Vocabulary::Characters(_) => {
+                let text = super::utf8(&name, &bytes)?;
+                vocabulary.encode(&name, text.strip_prefix('\u{feff}').unwrap_or(text))?
+            }
+        };
+        Self::split(&name, vocabulary.clone(), tokens, validation)
+    }
+
+    fn split(
+        name: &str,
+        vocabulary: Vocabulary,
+        tokens: Vec<u32>,
+        validation: f64,
+    ) -> Result<Self> {
+        if !(0.0..1.0).contains(&validation) {
+            return Err(Error::usage(format!(
+                "`validation` is {validation}, expected a fraction from 0 to below 1"
+            )));
+        }
+        let trained = (tokens.len() as f64 * (1.0 - validation)) as usize;
+        let held_out = tokens.len() - trained;
+        if trained < 2 || (validation > 0.0 && held_out < 2) {
+            return Err(Error::usage(format!(
+                "{name}: {} tokens are too few, they split into {trained} to train and {held_out} \
+                 to validate, expected at least 2 of each; give more text or set `validation` to 0",
+                tokens.len()
+            )));
+        }
+        Ok(Self {
+            vocabulary,
+            tokens,
+            trained,
+        })
+    }
+
+    /// The vocabulary.
+    pub fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+
+    /// All tokens.
+    pub fn tokens(&self) -> &[u32] {
+        &self.tokens
+    }
+
+    /// The tokens to learn from.
+    pub fn train(&self) -> &[u32] {
+        &self.tokens[..self.trained]
+    }
+
+    /// The tokens to validate on; empty where the fraction is 0.
+    pub fn validation(&self) -> &[u32] {
+        &self.tokens[self.trained..]
+    }
+
+    /// What was read, in one line for a person.
+    pub fn describe(&self) -> String {
+        let kind = match self.vocabulary.kind() {
+            VocabularyKind::Characters => "characters",
+            VocabularyKind::Bytes => "bytes",
+        };
+        format!(
+            "{} {kind}, {} distinct tokens known; the first {} train, the last {} validate",
+            self.tokens.len(),
+            self.vocabulary.size(),
+            self.trained,
+            self.tokens.len() - self.trained
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8], vocabulary: Option<VocabularyKind>, validation: f64) -> Result<Text> {
+        Text::new(
+            "t.txt",
+            bytes,
+            &TextOptions {
+                vocabulary,
+                validation,
+            },
+        )
+    }
+
+    #[test]
+    fn characters_where_it_is_utf8_else_bytes() {
+        let text = read("\u{feff}äbäbäbäbäb".as_bytes(), None, 0.2).unwrap();
+        assert_eq!(text.vocabulary().size(), 2);
+        assert_eq!((text.train().len(), text.validation().len()), (8, 2));
+        assert_eq!(text.vocabulary().decode(text.tokens()), "äbäbäbäbäb");
+        assert_eq!(
+            read(b"ab\xffab", None, 0.0).unwrap().vocabulary(),
+            &Vocabulary::Bytes
+        );
+        let error = read(b"ab\n\xffab", Some(VocabularyKind::Characters), 0.0).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("t.txt, line 2: the file is not UTF-8 (byte 0xff)")
+        );
+    }
+
+    #[test]
+    fn parts_that_are_too_small_or_impossible_are_refused() {
+        assert!(read(b"a", None, 0.0).is_err());
+        assert!(
+            read(b"abcdefgh", None, 0.1)
+                .unwrap_err()
+                .to_string()
+                .contains("8 tokens are too few")
+        );
+        for fraction in [1.0, -0.1, f64::NAN] {
+            assert!(read(b"abcdefgh", None, fraction).is_err());
+        }
+    }
+
+    #[test]
+    fn a_trained_vocabulary_reads_other_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new.txt");
+        std::fs::write(&path, "baab").unwrap();
+        let known = Vocabulary::of_characters("ab");
+        assert_eq!(
+            Text::read_with(&path, &known, 0.0).unwrap().tokens(),
+            [1, 0, 0, 1]
+        );
+        std::fs::write(&path, "baxb").unwrap();
+        let error = Text::read_with(&path, &known, 0.0).unwrap_err().to_string();
+        assert!(
+            error.contains("new.txt: character 3 (line 1, column 3) is `x`"),
+            "{error}"
+        );
+    }
+}

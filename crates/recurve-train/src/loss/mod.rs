@@ -1,0 +1,237 @@
+//! Losses: how far the outputs of a model are from what they should be, and in which direction.
+//!
+//! Every loss is an explicit pair. [`Loss::forward`] gives the mean over the counted elements;
+//! [`Loss::backward`] gives the same number and writes `d_outputs`, its derivative by each output.
+//! Sums are in `f64` and in a fixed order, so a loss is the same bits for any number of threads.
+//!
+//! What counts: a row (one step of one sequence) with weight 0, and a class target [`IGNORE`], count
+//! nothing; their outputs are not read and their derivatives are 0, so padding may hold anything.
+//! With other weights the mean is the weighted one, `Σ wₙ lossₙ / Σ wₙ`. Where no row counts the loss
+//! is 0 with count 0, never 0/0.
+//!
+//! A NaN in a counted output gives a NaN loss: it is never hidden, and what to do about it is
+//! decided by [`NanPolicy`](crate::nan_policy::NanPolicy).
+
+mod cross_entropy;
+mod exp;
+mod regression;
+
+use crate::error::{Error, Result};
+use recurve_cell::Real;
+use serde::{Deserialize, Serialize};
+
+/// The class target of a row that counts nothing (padding).
+pub const IGNORE: u32 = u32::MAX;
+
+/// Which loss, with its options: the description that stands in a configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Loss {
+    /// `−Σⱼ qⱼ ln pⱼ` in nats, where `p` is the softmax of the row and `q` the target class with
+    /// probability `1 − label_smoothing`, plus `label_smoothing` spread evenly over all classes
+    /// (Szegedy et al. 2016, section 7).
+    CrossEntropy {
+        /// From 0 (none) to less than 1.
+        #[serde(default)]
+        label_smoothing: f64,
+    },
+    /// The squared error, `(y − t)²`.
+    Mse {},
+    /// The absolute error, `|y − t|`; its derivative at 0 is taken as 0.
+    Mae {},
+    /// `½ (y − t)²` up to an error of `delta`, `delta (|y − t| − ½ delta)` beyond it (Huber 1964).
+    Huber {
+        /// Where the parabola becomes a line; above 0.
+        #[serde(default = "one")]
+        delta: f64,
+    },
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+/// The outputs of a model: `values [rows, width]` and, if wanted, a weight for each row.
+#[derive(Clone, Copy, Debug)]
+pub struct Outputs<'a, F> {
+    values: &'a [F],
+    width: usize,
+    weights: Option<&'a [f32]>,
+}
+
+impl<'a, F> Outputs<'a, F> {
+    /// Outputs whose rows all count the same. `values [rows, width]`.
+    pub fn new(values: &'a [F], width: usize) -> Self {
+        Self {
+            values,
+            width,
+            weights: None,
+        }
+    }
+
+    /// The same outputs with a weight for each row, finite and at least 0. A mask is the weights 0
+    /// and 1. `weights [rows]`.
+    pub fn weighted(self, weights: &'a [f32]) -> Self {
+        Self {
+            weights: Some(weights),
+            ..self
+        }
+    }
+
+    fn rows(&self) -> usize {
+        self.values.len() / self.width
+    }
+
+    fn weight(&self, row: usize) -> f64 {
+        self.weights.map_or(1.0, |weights| f64::from(weights[row]))
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.width == 0 || !self.values.len().is_multiple_of(self.width) {
+            return Err(Error::usage(format!(
+                "a loss needs outputs [rows, width]; {} numbers do not fill rows of width {}",
+                self.values.len(),
+                self.width
+            )));
+        }
+        let Some(weights) = self.weights else {
+            return Ok(());
+        };
+        expect_length("weights [rows]", self.rows(), weights.len())?;
+        match weights.iter().position(|w| !w.is_finite() || *w < 0.0) {
+            Some(row) => Err(Error::usage(format!(
+                "the loss weight of row {row} is {}; weights must be finite and at least 0",
+                weights[row]
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What the outputs should have been.
+#[derive(Clone, Copy, Debug)]
+pub enum Targets<'a, F> {
+    /// The class of each row, or [`IGNORE`]: `[rows]`.
+    Classes(&'a [u32]),
+    /// A number for each output: `[rows, width]`.
+    Values(&'a [F]),
+}
+
+/// A loss with the weight it stands for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LossValue {
+    /// The mean over the counted elements; 0 where none counts.
+    pub mean: f64,
+    /// The sum of the weights of the counted rows: the number of counted rows where no weights are
+    /// given. The mean over several batches is `Σ mean · count / Σ count`.
+    pub count: f64,
+}
+
+impl Loss {
+    /// An error where an option lies outside its range.
+    pub fn validate(&self) -> Result<()> {
+        match *self {
+            Loss::CrossEntropy { label_smoothing: s } if !(0.0..1.0).contains(&s) => {
+                Err(Error::usage(format!(
+                    "loss.label_smoothing must be from 0 to less than 1, not {s}"
+                )))
+            }
+            Loss::Huber { delta } if !(delta.is_finite() && delta > 0.0) => Err(Error::usage(
+                format!("loss.delta must be a number above 0, not {delta}"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// The mean loss of `outputs` against `targets`.
+    ///
+    /// # Errors
+    /// Lengths that do not fit, a class outside the width, a weight that is negative or not finite,
+    /// or targets of the wrong sort (cross-entropy wants classes, the others values).
+    pub fn forward<F: Real>(
+        &self,
+        outputs: Outputs<'_, F>,
+        targets: Targets<'_, F>,
+    ) -> Result<LossValue> {
+        self.run(outputs, targets, None)
+    }
+
+    /// As [`Loss::forward`], and writes `d_outputs [rows, width]`, the derivative of the mean by
+    /// every output. What `d_outputs` held before does not matter.
+    ///
+    /// # Errors
+    /// As [`Loss::forward`]; `d_outputs` is then unspecified.
+    pub fn backward<F: Real>(
+        &self,
+        outputs: Outputs<'_, F>,
+        targets: Targets<'_, F>,
+        d_outputs: &mut [F],
+    ) -> Result<LossValue> {
+        expect_length(
+            "d_outputs [rows, width]",
+            outputs.values.len(),
+            d_outputs.len(),
+        )?;
+        self.run(outputs, targets, Some(d_outputs))
+    }
+
+    fn run<F: Real>(
+        &self,
+        outputs: Outputs<'_, F>,
+        targets: Targets<'_, F>,
+        d_outputs: Option<&mut [F]>,
+    ) -> Result<LossValue> {
+        self.validate()?;
+        outputs.check()?;
+        match (*self, targets) {
+            (Loss::CrossEntropy { label_smoothing }, Targets::Classes(classes)) => {
+                expect_length("class targets [rows]", outputs.rows(), classes.len())?;
+                cross_entropy::check(classes, outputs.width)?;
+                let loss = cross_entropy::CrossEntropy {
+                    label_smoothing,
+                    outputs,
+                    classes,
+                };
+                Ok(match d_outputs {
+                    None => loss.forward(),
+                    Some(d_outputs) => loss.backward(d_outputs),
+                })
+            }
+            (Loss::CrossEntropy { .. }, Targets::Values(_)) => Err(Error::usage(
+                "the cross-entropy needs a class per row as target, not numbers",
+            )),
+            (_, Targets::Classes(_)) => Err(Error::usage(
+                "this loss needs numbers as targets, not classes; use cross-entropy",
+            )),
+            (_, Targets::Values(values)) => {
+                expect_length("targets [rows, width]", outputs.values.len(), values.len())?;
+                let pointwise = match *self {
+                    Loss::Mae {} => regression::Pointwise::Absolute,
+                    Loss::Huber { delta } => regression::Pointwise::Huber { delta },
+                    _ => regression::Pointwise::Square,
+                };
+                let loss = regression::Regression {
+                    pointwise,
+                    outputs,
+                    targets: values,
+                };
+                Ok(match d_outputs {
+                    None => loss.forward(),
+                    Some(d_outputs) => loss.backward(d_outputs),
+                })
+            }
+        }
+    }
+}
+
+fn expect_length(what: &str, expected: usize, found: usize) -> Result<()> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "a loss got {found} numbers for {what} where {expected} belong"
+    )))
+}
+
+#[cfg(test)]
+mod tests;
