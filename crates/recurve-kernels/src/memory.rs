@@ -144,6 +144,10 @@ impl<'a, E: Copy> Rows<'a, E> {
     pub fn stride(&self) -> usize {
         self.stride
     }
+    /// All of the memory that the rows lie in.
+    pub fn data(&self) -> &'a [E] {
+        self.data
+    }
     /// Row `at`.
     pub fn row(&self, at: usize) -> &'a [E] {
         &self.data[at * self.stride..][..self.width]

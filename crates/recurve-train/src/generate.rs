@@ -57,7 +57,7 @@ impl Adding {
         );
         let mut x = vec![0.0; self.steps * batch * 2];
         let mut y = vec![0.0; batch];
-        for lane in 0..batch {
+        for (lane, sum) in y.iter_mut().enumerate() {
             let mut rng = sample_rng(1, self.seed, first.wrapping_add(lane as u64));
             let half = self.steps / 2;
             let marked = [pick(&mut rng, 0..half), pick(&mut rng, half..self.steps)];
@@ -67,7 +67,7 @@ impl Adding {
                 x[at] = number;
                 if marked.contains(&step) {
                     x[at + 1] = 1.0;
-                    y[lane] += number;
+                    *sum += number;
                 }
             }
         }

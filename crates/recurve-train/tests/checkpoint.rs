@@ -4,7 +4,7 @@ use recurve_train::checkpoint::{Checkpoint, Tensor, remove_leftovers};
 use safetensors::{Dtype, SafeTensors};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{env, fs};
 
 fn small() -> Checkpoint {
@@ -356,18 +356,27 @@ fn whenever_the_process_is_killed_the_file_is_whole() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("last.ckpt");
     of_number(0, 50_000).save(&path).unwrap();
-    let mut greatest = 0;
-    for round in 0..20 {
-        let mut child = child("", &path);
-        std::thread::sleep(Duration::from_millis(15 + 7 * round));
-        child.kill().unwrap();
-        child.wait().unwrap();
+    let number = || {
         let read = Checkpoint::load(&path).unwrap();
         let number = read.u64s("steps", &[1]).unwrap()[0];
         assert_eq!(read, of_number(number, 50_000));
-        greatest = greatest.max(number);
+        number
+    };
+    for round in 0..20 {
+        let before = number();
+        let mut child = child("", &path);
+        let started = Instant::now();
+        while number() == before {
+            assert!(
+                started.elapsed() < Duration::from_secs(60),
+                "the child saves nothing"
+            );
+        }
+        std::thread::sleep(Duration::from_micros(1700 * round));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        number();
     }
-    assert!(greatest > 0, "no child came to save anything");
     fs::write(folder.path().join(".last.ckpt.abc.tmp"), "half").unwrap();
     fs::write(folder.path().join(".other.ckpt.abc.tmp"), "not ours").unwrap();
     remove_leftovers(&path).unwrap();

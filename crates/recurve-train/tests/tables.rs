@@ -216,7 +216,7 @@ fn a_wrong_clock_is_named() {
     let gap = refusal(&without(&[20, 21]), &options);
     assert!(
         gap.contains(
-            "t.csv, column `month`: 2 rows are missing, the first for 2001-07, between `2001-06` on \
+            "t.csv, rows monthly: column `month`: 2 rows are missing, the first for 2001-07, between `2001-06` on \
              line 19 and `2001-09` on line 20"
         ),
         "{gap}"
@@ -327,12 +327,15 @@ fn wrong_cells_columns_and_sizes_are_named() {
         input: Some(usize::MAX),
         ..default.clone()
     });
-    assert!(wrong.contains("too few"), "{wrong}");
+    assert!(wrong.contains("more than the 60 rows of t.csv"), "{wrong}");
     let wrong = with(TableOptions {
         horizon: Some(usize::MAX),
         ..default.clone()
     });
-    assert!(wrong.contains("leave nothing to train on"), "{wrong}");
+    assert!(
+        wrong.contains("`horizon` is 18446744073709551615, more than the 60 rows"),
+        "{wrong}"
+    );
     let seasonal = Some(true);
     let wrong = with(TableOptions {
         season: Some(1),
@@ -447,13 +450,6 @@ fn real_files_are_understood_or_refused_by_name() {
         let series = Series::new(&table, &plan).unwrap();
         assert_eq!(series.time(17_420).unwrap(), "2018-06-26 20:00:00");
     }
-    if let Some(path) = shared("m4-hourly/Hourly-test.csv") {
-        let table = Table::read(&path);
-        println!(
-            "{:?}",
-            table.map(|t| DataPlan::new(&t, &TableOptions::default()).map(|p| p.describe(&t)))
-        );
-    }
     for name in [
         "tiny-shakespeare/input.txt",
         "names/names.txt",
@@ -466,6 +462,8 @@ fn real_files_are_understood_or_refused_by_name() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn restoring_true_targets_gives_the_true_values(
         log: bool, difference: bool, seasonal: bool, scaler in 0..3,
@@ -529,7 +527,7 @@ proptest! {
 
     #[test]
     fn numbers_in_columns_make_a_plan_or_an_error(
-        rows in 2_usize..60, seed: u64, columns in 1_usize..4, start in 0..3000,
+        rows in 2_usize..60, seed: u64, columns in 1_usize..4, start in 0_i32..3000,
         season in prop::option::of(1_usize..9), horizon in prop::option::of(1_usize..4),
     ) {
         let cell = |i: usize, j: usize| seed.wrapping_mul((i * 7 + j) as u64 + 1) % 1000;

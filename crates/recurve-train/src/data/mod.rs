@@ -13,6 +13,7 @@
 //! the training part only: nothing of the future leaks into the past.
 
 mod detect;
+mod frequency;
 mod lanes;
 mod options;
 mod order;
@@ -26,6 +27,7 @@ mod transform;
 mod vocabulary;
 
 pub use detect::{Guess, Kind, guess};
+pub use frequency::Frequency;
 pub use lanes::{Lanes, TokenBatch};
 pub use options::{Columns, ScalerKind, SplitSize, TableOptions};
 pub use order::{Position, shuffled};
@@ -33,7 +35,7 @@ pub use plan::{Channel, DataPlan, Part, Split, TimeColumn};
 pub use series::Series;
 pub use table::Table;
 pub use text::{Text, TextOptions};
-pub use time::{Frequency, TimeFormat};
+pub use time::TimeFormat;
 pub use transform::{Scaler, Transform};
 pub use vocabulary::{Vocabulary, VocabularyKind};
 

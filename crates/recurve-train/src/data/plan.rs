@@ -5,15 +5,16 @@
 //! is chronological: the first rows train, the next choose the model, the last test it. The scaler
 //! and all guesses about the values look at the training rows only.
 
+use super::frequency::Frequency;
 use super::options::{Columns, ScalerKind, SplitSize, TableOptions};
-use super::statistics;
 use super::table::Table;
-use super::time::{Frequency, TimeFormat};
+use super::time::TimeFormat;
 use super::transform::{Scaler, Transform};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
+mod choose;
 mod clock;
 
 pub(super) use clock::{check_steady, read_times};
@@ -107,24 +108,24 @@ impl DataPlan {
     /// An unknown column, a bad cell in a used column, an unsteady time column, a logarithm of a
     /// value that is not positive, or too few rows for the split and one window.
     pub fn new(table: &Table, options: &TableOptions) -> Result<Self> {
-        check_options(options)?;
+        choose::check_options(table, options)?;
         let (time, times) = clock::choose_time(table, options.time.as_deref())?;
         let frequency = match &time {
             Some(time) => clock::guess_frequency(table, time, &times)?,
             None => Frequency::Rows,
         };
-        let (targets, covariates) = choose_columns(table, options, time.as_ref())?;
+        let (targets, covariates) = choose::columns(table, options, time.as_ref())?;
         let values = targets.iter().map(|&column| table.numbers(column));
         let values: Vec<Vec<f64>> = values.collect::<Result<_>>()?;
 
         let season = options
             .season
-            .unwrap_or_else(|| guess_season(frequency, &values[0]));
+            .unwrap_or_else(|| choose::season(frequency, &values[0]));
         let horizon = options
             .horizon
-            .unwrap_or_else(|| guess_horizon(season, frequency));
-        let split = choose_split(table, options, horizon)?;
-        let transform = choose_transform(options, season, &values, split.train)?;
+            .unwrap_or_else(|| choose::horizon(season, frequency));
+        let split = choose::split(table, options, horizon)?;
+        let transform = choose::transform(options, season, &values, split.train)?;
         let input = options.input.unwrap_or_else(|| {
             let room = split.train.saturating_sub(transform.lost() + horizon);
             let wish = if season > 1 { 2 * season } else { 12 };
@@ -340,186 +341,4 @@ pub(super) fn check_logarithm(
             ),
         )),
     }
-}
-
-fn check_options(options: &TableOptions) -> Result<()> {
-    for (name, value) in [
-        ("season", options.season),
-        ("input", options.input),
-        ("horizon", options.horizon),
-    ] {
-        if value == Some(0) {
-            return Err(Error::usage(format!("`{name}` is 0, expected at least 1")));
-        }
-    }
-    for (name, size) in [("validation", options.validation), ("test", options.test)] {
-        if let Some(SplitSize::Fraction(fraction)) = size
-            && !(0.0..1.0).contains(&fraction)
-        {
-            return Err(Error::usage(format!(
-                "`{name}` is {fraction}, expected a number of rows or a fraction from 0 to below 1"
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// The column indices of targets and covariates.
-fn choose_columns(
-    table: &Table,
-    options: &TableOptions,
-    time: Option<&TimeColumn>,
-) -> Result<(Vec<usize>, Vec<usize>)> {
-    let is_time = |column: &usize| time.is_some_and(|t| t.column == table.columns()[*column]);
-    let named = |names: &[String], role: &str, taken: &[usize]| -> Result<Vec<usize>> {
-        let mut chosen: Vec<usize> = Vec::new();
-        for name in names {
-            let column = table.column(name)?;
-            let role_before = match () {
-                () if is_time(&column) => "the time column",
-                () if taken.contains(&column) => "a target",
-                () if chosen.contains(&column) => "in the list",
-                () => {
-                    chosen.push(column);
-                    continue;
-                }
-            };
-            return Err(Error::usage(format!(
-                "{}: `{name}` cannot be a {role}, it is already {role_before}; remove it from the \
-                 {role}s",
-                table.name()
-            )));
-        }
-        Ok(chosen)
-    };
-    let numeric = (0..table.columns().len()).filter(|column| !is_time(column));
-    let numeric: Vec<usize> = numeric.filter(|&column| table.is_numeric(column)).collect();
-    let covariates = match &options.covariates {
-        Columns::Named(names) => named(names, "covariate", &[])?,
-        Columns::Default | Columns::All => Vec::new(),
-    };
-    let free = numeric
-        .iter()
-        .copied()
-        .filter(|column| !covariates.contains(column));
-    let targets = match &options.targets {
-        Columns::Default => free.last().into_iter().collect(),
-        Columns::All => free.collect(),
-        Columns::Named(names) => named(names, "target", &[])?,
-    };
-    if targets.is_empty() {
-        return Err(Error::usage(format!(
-            "{}: there is no column of numbers to forecast among {}; give a table with one \
-             numeric column at least",
-            table.name(),
-            table
-                .columns()
-                .iter()
-                .map(|c| format!("`{c}`"))
-                .collect::<Vec<_>>()
-                .join(", ")
-        )));
-    }
-    let covariates = match &options.covariates {
-        Columns::Default => Vec::new(),
-        Columns::All => numeric
-            .into_iter()
-            .filter(|column| !targets.contains(column))
-            .collect(),
-        Columns::Named(names) => named(names, "covariate", &targets)?,
-    };
-    Ok((targets, covariates))
-}
-
-/// The season of the calendar, or that of the values; 1 where the file holds fewer than two.
-fn guess_season(frequency: Frequency, values: &[f64]) -> usize {
-    let season = frequency.season().unwrap_or_else(|| {
-        // About the training part: what comes later is not looked at.
-        statistics::season(&values[..values.len() * 3 / 4])
-    });
-    if 2 * season <= values.len() {
-        season
-    } else {
-        1
-    }
-}
-
-fn guess_horizon(season: usize, frequency: Frequency) -> usize {
-    match season {
-        1 if frequency.season().is_some() => 12,
-        1 => 6,
-        2..=5 => 2 * season,
-        52 => 13,
-        _ => season.min(96),
-    }
-}
-
-fn choose_split(table: &Table, options: &TableOptions, horizon: usize) -> Result<Split> {
-    let rows = table.rows();
-    // Whole horizons, close to a share of the file.
-    let guess = |share: f64, least: usize| {
-        let horizons = (share * rows as f64 / horizon as f64).round() as usize;
-        horizons.max(least).saturating_mul(horizon)
-    };
-    let size = |size: Option<SplitSize>, guess: usize| match size {
-        Some(SplitSize::Rows(count)) => count,
-        Some(SplitSize::Fraction(fraction)) => (fraction * rows as f64).round() as usize,
-        None => guess,
-    };
-    let least = if 8 * horizon <= rows { 2 } else { 1 };
-    let test = size(options.test, guess(0.15, least));
-    let validation = size(options.validation, guess(0.1, 1));
-    let held_out = test.checked_add(validation);
-    match held_out.and_then(|held_out| rows.checked_sub(held_out)) {
-        Some(train) if train > 0 => Ok(Split {
-            train,
-            validation,
-            test,
-        }),
-        _ => Err(Error::usage(format!(
-            "{}: {rows} rows leave nothing to train on after validation {validation} and test \
-             {test} (horizon {horizon}); give more rows or make validation, test or horizon smaller",
-            table.name()
-        ))),
-    }
-}
-
-/// What the options say, else what the training part of every target suggests.
-fn choose_transform(
-    options: &TableOptions,
-    season: usize,
-    values: &[Vec<f64>],
-    train: usize,
-) -> Result<Transform> {
-    let suggest = |test: &dyn Fn(&[f64]) -> bool| values.iter().all(|v| test(&v[..train]));
-    // A guessed logarithm must also be possible on the rows that are held out.
-    let positive = || values.iter().flatten().all(|&value| value > 0.0);
-    let log = options
-        .log
-        .unwrap_or_else(|| positive() && suggest(&|v| statistics::spread_follows_level(v, season)));
-    let logarithm = Transform {
-        log,
-        lags: Vec::new(),
-    };
-    let level = |v: &[f64]| {
-        if log && !positive() {
-            v.to_vec()
-        } else {
-            logarithm.apply(v)
-        }
-    };
-    let trend = suggest(&|v| statistics::has_trend(&level(v)));
-    let wave = suggest(&|v| statistics::has_season(&level(v), season));
-    let seasonal = options.seasonal_difference.unwrap_or(trend && wave);
-    let difference = options.difference.unwrap_or(trend && !seasonal);
-    if seasonal && season < 2 {
-        return Err(Error::usage(
-            "`seasonal_difference` is on, but the season is 1 row; set `season` to the rows of a \
-             season, or use `difference`",
-        ));
-    }
-    let mut lags = Vec::new();
-    lags.extend(difference.then_some(1));
-    lags.extend(seasonal.then_some(season));
-    Ok(Transform { log, lags })
 }

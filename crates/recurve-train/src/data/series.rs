@@ -9,9 +9,10 @@
 //! `horizon * targets` values at once ([`Series::targets`]), or *stepwise*, every state emits the
 //! next row's targets ([`Series::next_targets`]).
 
+use super::frequency::Frequency;
 use super::plan::{DataPlan, Part, check_logarithm, check_steady, read_times};
 use super::table::Table;
-use super::time::{Frequency, TimeFormat};
+use super::time::TimeFormat;
 use crate::error::{Error, Result};
 
 /// A table read by a plan.

@@ -36,9 +36,11 @@ impl Table {
     /// The file cannot be read, is empty, is no text, or its rows have unequal widths.
     pub fn read(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
-        let bytes = super::read_bytes(path)?;
-        let text = super::utf8(&name, &bytes)?;
-        Self::parse(&name, text)
+        Self::from_bytes(&name, &super::read_bytes(path)?)
+    }
+
+    fn from_bytes(name: &str, bytes: &[u8]) -> Result<Self> {
+        Self::parse(name, super::utf8(name, bytes)?)
     }
 
     /// Reads CSV text; `name` stands in messages.
@@ -428,6 +430,15 @@ mod tests {
     }
 
     #[test]
+    fn files_in_other_encodings_are_refused_by_name() {
+        let message = |bytes: &[u8]| Table::from_bytes("t.csv", bytes).unwrap_err().to_string();
+        assert!(
+            message(b"a,b\n\xe9,2\n").contains("t.csv, line 2: the file is not UTF-8 (byte 0xe9)")
+        );
+        assert!(message(b"\xff\xfea\0").contains("UTF-16"));
+    }
+
+    #[test]
     fn malformed_tables_are_refused_by_name() {
         assert!(
             message("a,b\n1,2\n3\n4,5\n").contains("line 3: the row has 1 cells, but line 1 has 2")
@@ -463,6 +474,11 @@ mod tests {
                     }
                 }
             }
+        }
+
+        #[test]
+        fn any_bytes_are_a_table_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Table::from_bytes("t.csv", &bytes);
         }
 
         #[test]

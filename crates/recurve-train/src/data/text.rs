@@ -159,6 +159,7 @@ impl Text {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn read(bytes: &[u8], vocabulary: Option<VocabularyKind>, validation: f64) -> Result<Text> {
         Text::new(
@@ -219,5 +220,18 @@ mod tests {
             error.contains("new.txt: character 3 (line 1, column 3) is `x`"),
             "{error}"
         );
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_text_or_an_error(
+            bytes in prop::collection::vec(any::<u8>(), 0..100), fraction in -0.1_f64..1.1,
+        ) {
+            if let Ok(text) = read(&bytes, None, fraction) {
+                let back = text.vocabulary().decode_bytes(text.tokens());
+                prop_assert!(bytes.ends_with(&back));
+                prop_assert_eq!(text.train().len() + text.validation().len(), text.tokens().len());
+            }
+        }
     }
 }

@@ -18,7 +18,7 @@ use crate::checkpoint::{Checkpoint, Tensor};
 use crate::error::{Error, Result};
 use recurve_cell::Real;
 use std::ops::Range;
-use update::{AdamStep, RmsPropStep, SgdStep};
+use update::{Now, Stretch};
 
 /// An optimiser at work on a model of a fixed number of parameters.
 #[derive(Clone, Debug)]
@@ -142,72 +142,20 @@ impl<F: Real> Optimiser<F> {
             let grads = &grads[segment.range.clone()];
             let first = first.as_mut().map(|m| &mut m[segment.range.clone()]);
             let second = second.as_mut().map(|m| &mut m[segment.range.clone()]);
-            let decay = |decay| if segment.decays { decay } else { 0.0 };
-            match self.config {
-                OptimiserConfig::Sgd(c) => {
-                    let step = SgdStep {
-                        rate: learning_rate,
-                        momentum: c.momentum,
-                        nesterov: c.nesterov,
-                        weight_decay: decay(c.weight_decay),
-                    };
-                    match first {
-                        Some(velocity) => step.with_momentum(params, grads, velocity),
-                        None => step.plain(params, grads),
-                    }
-                }
-                OptimiserConfig::RmsProp(c) => {
-                    let step = RmsPropStep {
-                        rate: learning_rate,
-                        alpha: c.alpha,
-                        eps: c.eps,
-                        momentum: c.momentum,
-                        weight_decay: decay(c.weight_decay),
-                    };
-                    match (first, second) {
-                        (Some(square), Some(velocity)) => {
-                            step.with_momentum(params, grads, square, velocity)
-                        }
-                        (Some(square), None) => step.plain(params, grads, square),
-                        (None, _) => unreachable!("RMSprop keeps a running square"),
-                    }
-                }
-                OptimiserConfig::Adam(Adam {
-                    beta1,
-                    beta2,
-                    eps,
-                    weight_decay,
-                    ..
-                })
-                | OptimiserConfig::AdamW(AdamW {
-                    beta1,
-                    beta2,
-                    eps,
-                    weight_decay,
-                    ..
-                }) => {
-                    let decoupled = matches!(self.config, OptimiserConfig::AdamW(_));
-                    let weight_decay = decay(weight_decay);
-                    let t = self.steps as f64;
-                    let step = AdamStep {
-                        keep: if decoupled {
-                            1.0 - learning_rate * weight_decay
-                        } else {
-                            1.0
-                        },
-                        weight_decay: if decoupled { 0.0 } else { weight_decay },
-                        beta1,
-                        beta2,
-                        eps,
-                        step_size: learning_rate / (1.0 - beta1.powf(t)),
-                        root_correction: (1.0 - beta2.powf(t)).sqrt(),
-                    };
-                    let (Some(m), Some(v)) = (first, second) else {
-                        unreachable!("Adam keeps two moments")
-                    };
-                    step.apply(params, grads, m, v);
-                }
-            }
+            let now = Now {
+                steps: self.steps,
+                rate: learning_rate,
+                decays: segment.decays,
+            };
+            now.update(
+                &self.config,
+                Stretch {
+                    params,
+                    grads,
+                    first,
+                    second,
+                },
+            );
         }
         Ok(())
     }

@@ -1,8 +1,9 @@
 //! Finds the time column of a table and holds its rows to a steady step.
 
 use super::TimeColumn;
+use crate::data::frequency::{Frequency, Unsteady, unsteady};
 use crate::data::table::{Table, shown};
-use crate::data::time::{Frequency, TimeFormat, Unsteady, unsteady};
+use crate::data::time::TimeFormat;
 use crate::error::{Error, Result};
 
 /// Names under which a column of plain numbers is taken as time, wherever it stands.
@@ -91,17 +92,14 @@ pub(super) fn guess_frequency(
         return Ok(frequency);
     }
     // A duplicate or a step back is the likely cause, and needs no frequency to be named.
-    for (row, pair) in times
-        .windows(2)
-        .enumerate()
-        .filter(|(_, pair)| pair[1] <= pair[0])
-    {
-        let wrong = if pair[1] == pair[0] {
+    if let Some(row) = times.windows(2).position(|pair| pair[1] <= pair[0]) {
+        let same = times[row] == times[row + 1];
+        let wrong = if same {
             Unsteady::Duplicate
         } else {
             Unsteady::Disorder
         };
-        return Err(unsteady_error(table, time, row, &wrong));
+        return Err(unsteady_error(table, time, row, &wrong).context(table.name()));
     }
     Err(Error::usage(format!(
         "{}: the rows of `{}` have no steady step ({}, {}, …); resample them to equal steps, or set \
@@ -123,13 +121,13 @@ pub(in crate::data) fn check_steady(
     for (row, pair) in times.windows(2).enumerate() {
         if let Some(wrong) = unsteady(frequency, pair[0], pair[1]) {
             let error = unsteady_error(table, time, row, &wrong);
-            return Err(error.context(format_args!("the rows are {frequency}")));
+            return Err(error.context(format_args!("{}, rows {frequency}", table.name())));
         }
     }
     Ok(())
 }
 
-/// What is wrong between a row and the next.
+/// What is wrong between a row and the next; the caller names the file.
 fn unsteady_error(table: &Table, time: &TimeColumn, row: usize, wrong: &Unsteady) -> Error {
     const SERIES: &str = "if the file holds several series, give each a file of its own";
     let cell = |row| match table.column(&time.column) {
@@ -166,11 +164,7 @@ fn unsteady_error(table: &Table, time: &TimeColumn, row: usize, wrong: &Unsteady
             time.format.write(*expected)
         ),
     };
-    Error::usage(format!(
-        "{}, column `{}`: {what}",
-        table.name(),
-        time.column
-    ))
+    Error::usage(format!("column `{}`: {what}", time.column))
 }
 
 /// Whether a column reads as times. A column of plain numbers must also stand first or be named

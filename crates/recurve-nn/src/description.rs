@@ -1,0 +1,347 @@
+//! What a model is made of, in words that a file can hold.
+
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// A model: what it reads and its layers, from the input up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Description {
+    /// What one step of a sequence is.
+    pub input: InputKind,
+    /// The layers, the first reads the input.
+    pub layers: Vec<Layer>,
+}
+
+/// One step of a sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum InputKind {
+    /// A token, from 0 to `vocabulary - 1`.
+    Tokens {
+        /// How many tokens there are.
+        vocabulary: usize,
+    },
+    /// `width` numbers.
+    Values {
+        /// How many numbers.
+        width: usize,
+    },
+}
+
+/// One layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Layer {
+    /// A vector for every token.
+    Embedding {
+        /// The length of the vectors.
+        width: usize,
+    },
+    /// A stack of recurrent layers.
+    Recurrent(Recurrent),
+    /// In training, sets each value to zero with this probability and scales up the rest.
+    Dropout {
+        /// From 0 up to, but not including, 1.
+        rate: f64,
+    },
+    /// Mean 0 and variance 1 over the values of a step, then a gain and a shift for each
+    /// (Ba, Kiros & Hinton 2016).
+    LayerNorm,
+    /// One vector for a whole sequence.
+    Pool {
+        /// How the steps become one.
+        by: Pooling,
+    },
+    /// `y = W x + b` at every step.
+    Linear {
+        /// The length of `y`.
+        outputs: usize,
+    },
+}
+
+/// How the steps of a sequence become one vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pooling {
+    /// The output at the last step; of a bidirectional layer, each direction's own last step.
+    Last,
+    /// The mean over the steps.
+    Mean,
+    /// The largest value over the steps.
+    Max,
+}
+
+/// A stack of recurrent layers of equal size.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recurrent {
+    /// The cell.
+    pub cell: CellKind,
+    /// Units of a layer and direction: `H`.
+    pub hidden: usize,
+    /// Layers of the stack.
+    pub layers: usize,
+    /// Whether each layer also reads the sequences from their ends.
+    pub bidirectional: bool,
+    /// Which biases the cell has.
+    pub bias: Bias,
+    /// The probability of dropout between the layers of the stack.
+    pub dropout: f64,
+}
+
+/// The recurrent cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CellKind {
+    /// The vanilla RNN with tanh (Elman 1990).
+    RnnTanh,
+    /// The vanilla RNN with max(x, 0).
+    RnnRelu,
+    /// The LSTM with a forget gate (Gers, Schmidhuber & Cummins 2000).
+    Lstm,
+    /// The LSTM whose gates see the cell state (Gers & Schmidhuber 2000).
+    LstmPeephole,
+    /// The LSTM with `f = 1 - i`.
+    LstmCoupled,
+    /// The LSTM with `f = 1 - i` whose gates see the cell state.
+    LstmCoupledPeephole,
+    /// The GRU with the reset after the recurrent product, as in cuDNN and PyTorch.
+    Gru,
+    /// The GRU with the reset before the recurrent product (Cho et al. 2014).
+    GruResetBefore,
+}
+
+impl CellKind {
+    /// All cells.
+    pub const ALL: [Self; 8] = [
+        Self::RnnTanh,
+        Self::RnnRelu,
+        Self::Lstm,
+        Self::LstmPeephole,
+        Self::LstmCoupled,
+        Self::LstmCoupledPeephole,
+        Self::Gru,
+        Self::GruResetBefore,
+    ];
+
+    /// Its name in files and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RnnTanh => "rnn-tanh",
+            Self::RnnRelu => "rnn-relu",
+            Self::Lstm => "lstm",
+            Self::LstmPeephole => "lstm-peephole",
+            Self::LstmCoupled => "lstm-coupled",
+            Self::LstmCoupledPeephole => "lstm-coupled-peephole",
+            Self::Gru => "gru",
+            Self::GruResetBefore => "gru-reset-before",
+        }
+    }
+
+    /// The gate that keeps the old cell state and has weights of its own, if there is one.
+    pub fn forget_gate(self) -> Option<usize> {
+        matches!(self, Self::Lstm | Self::LstmPeephole).then_some(1)
+    }
+}
+
+/// The biases of a recurrent layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bias {
+    /// None.
+    None,
+    /// One, added to the input product.
+    One,
+    /// One for the input product and one for the recurrent product, as in PyTorch. Only the GRU with
+    /// the reset after the product can tell them apart; in training they count twice.
+    Two,
+}
+
+impl Recurrent {
+    /// One layer of `hidden` units in one direction, without dropout. The bias is single but for the
+    /// GRU with the reset after the product, whose candidate has two.
+    pub fn new(cell: CellKind, hidden: usize) -> Self {
+        let bias = if cell == CellKind::Gru {
+            Bias::Two
+        } else {
+            Bias::One
+        };
+        Self {
+            cell,
+            hidden,
+            layers: 1,
+            bidirectional: false,
+            bias,
+            dropout: 0.0,
+        }
+    }
+    /// The same with `layers` layers.
+    #[must_use]
+    pub fn layers(self, layers: usize) -> Self {
+        Self { layers, ..self }
+    }
+    /// The same in both directions.
+    #[must_use]
+    pub fn bidirectional(self) -> Self {
+        Self {
+            bidirectional: true,
+            ..self
+        }
+    }
+    /// The same with these biases.
+    #[must_use]
+    pub fn bias(self, bias: Bias) -> Self {
+        Self { bias, ..self }
+    }
+    /// The same with dropout between its layers.
+    #[must_use]
+    pub fn dropout(self, dropout: f64) -> Self {
+        Self { dropout, ..self }
+    }
+    /// Directions: 1 or 2.
+    pub fn directions(&self) -> usize {
+        1 + usize::from(self.bidirectional)
+    }
+    /// Values per step of the output: `D * H`.
+    pub fn width(&self) -> usize {
+        self.directions() * self.hidden
+    }
+}
+
+impl Description {
+    /// A model that reads tokens, still without layers.
+    pub fn tokens(vocabulary: usize) -> Self {
+        Self {
+            input: InputKind::Tokens { vocabulary },
+            layers: vec![],
+        }
+    }
+    /// A model that reads `width` numbers per step, still without layers.
+    pub fn values(width: usize) -> Self {
+        Self {
+            input: InputKind::Values { width },
+            layers: vec![],
+        }
+    }
+    /// The same with an embedding on top.
+    #[must_use]
+    pub fn embedding(self, width: usize) -> Self {
+        self.with(Layer::Embedding { width })
+    }
+    /// The same with a recurrent stack on top.
+    #[must_use]
+    pub fn recurrent(self, recurrent: Recurrent) -> Self {
+        self.with(Layer::Recurrent(recurrent))
+    }
+    /// The same with dropout on top.
+    #[must_use]
+    pub fn dropout(self, rate: f64) -> Self {
+        self.with(Layer::Dropout { rate })
+    }
+    /// The same with layer normalisation on top.
+    #[must_use]
+    pub fn layer_norm(self) -> Self {
+        self.with(Layer::LayerNorm)
+    }
+    /// The same with pooling on top.
+    #[must_use]
+    pub fn pool(self, by: Pooling) -> Self {
+        self.with(Layer::Pool { by })
+    }
+    /// The same with a linear layer on top.
+    #[must_use]
+    pub fn linear(self, outputs: usize) -> Self {
+        self.with(Layer::Linear { outputs })
+    }
+    fn with(mut self, layer: Layer) -> Self {
+        self.layers.push(layer);
+        self
+    }
+
+    /// The width of what goes into each layer, and of the model's output at the end.
+    ///
+    /// # Errors
+    /// Where the layers do not fit together, or a size or rate makes no sense.
+    pub fn widths(&self) -> Result<Vec<usize>> {
+        let mut width = match self.input {
+            InputKind::Tokens { vocabulary } => positive(vocabulary, "vocabulary")?,
+            InputKind::Values { width } => positive(width, "input width")?,
+        };
+        let mut tokens = matches!(self.input, InputKind::Tokens { .. });
+        let mut pooled = false;
+        let mut widths = vec![width];
+        for (at, layer) in self.layers.iter().enumerate() {
+            let refuse = |text: &str| Err(Error::new(format!("layer {at} ({layer:?}): {text}")));
+            if tokens != matches!(layer, Layer::Embedding { .. }) {
+                return refuse(if tokens {
+                    "the first layer of a model that reads tokens is an embedding"
+                } else {
+                    "an embedding reads tokens, and here are values"
+                });
+            }
+            if pooled && matches!(layer, Layer::Pool { .. } | Layer::Recurrent(_)) {
+                return refuse("there are no steps left after pooling");
+            }
+            width = match layer {
+                Layer::Embedding { width } => positive(*width, "embedding width")?,
+                Layer::Linear { outputs } => positive(*outputs, "linear outputs")?,
+                Layer::Recurrent(recurrent) => {
+                    positive(recurrent.hidden, "hidden")?;
+                    positive(recurrent.layers, "layers")?;
+                    rate(recurrent.dropout)?;
+                    recurrent.width()
+                }
+                Layer::Dropout { rate: p } => {
+                    rate(*p)?;
+                    width
+                }
+                Layer::Pool { .. } | Layer::LayerNorm => width,
+            };
+            tokens = false;
+            pooled |= matches!(layer, Layer::Pool { .. });
+            widths.push(width);
+        }
+        if tokens {
+            return Err(Error::new("a model that reads tokens has an embedding"));
+        }
+        Ok(widths)
+    }
+
+    /// The recurrent stacks, from the input up.
+    pub fn stacks(&self) -> impl Iterator<Item = &Recurrent> {
+        self.layers.iter().filter_map(|layer| match layer {
+            Layer::Recurrent(recurrent) => Some(recurrent),
+            _ => None,
+        })
+    }
+
+    /// Whether there is one output for a whole sequence instead of one per step.
+    pub fn is_pooled(&self) -> bool {
+        self.layers
+            .iter()
+            .any(|layer| matches!(layer, Layer::Pool { .. }))
+    }
+}
+
+fn positive(size: usize, what: &str) -> Result<usize> {
+    // So large that no product of two sizes overflows.
+    if (1..=1 << 28).contains(&size) {
+        Ok(size)
+    } else {
+        Err(Error::new(format!(
+            "{what} is {size}; it must be at least 1 and at most {}",
+            1 << 28
+        )))
+    }
+}
+
+fn rate(rate: f64) -> Result<()> {
+    if (0.0..1.0).contains(&rate) {
+        Ok(())
+    } else {
+        Err(Error::new(format!(
+            "a dropout of {rate}; it must be at least 0 and less than 1"
+        )))
+    }
+}

@@ -1,0 +1,122 @@
+//! One vector for a whole sequence.
+
+use super::{Back, Context, Flow, Node, Signal};
+use crate::batch::Order;
+use crate::description::Pooling;
+use crate::state::Part;
+use recurve_kernels::{Element, Engine, Rows};
+
+pub(crate) struct Pool<E: Element> {
+    by: Pooling,
+    /// Values from here on come from a layer that reads from the end: its last step is the first.
+    reverse_from: usize,
+    /// The row that each value of the output was taken from.
+    taken: Vec<usize>,
+    y: Flow<E>,
+    dx: Flow<E>,
+}
+
+impl<E: Element> Pool<E> {
+    pub(crate) fn new(engine: Engine, by: Pooling, width: usize, reverse_from: usize) -> Self {
+        Self {
+            by,
+            reverse_from,
+            taken: vec![],
+            y: Flow::tight(width),
+            dx: Flow::padded(engine, width),
+        }
+    }
+}
+
+/// Each sequence as the caller counts it, and its rows from its first step to its last.
+fn sequences(
+    order: &Order,
+) -> impl Iterator<Item = (usize, impl DoubleEndedIterator<Item = usize>)> {
+    order.sequences().iter().enumerate().map(|(place, b)| {
+        let steps = order.steps();
+        (
+            *b,
+            (0..steps.lengths()[place]).map(move |t| steps.first_row(t) + place),
+        )
+    })
+}
+
+impl<E: Element> Node<E> for Pool<E> {
+    fn forward(&mut self, context: &Context<'_>, input: Signal<'_, E>, _: &mut [Part<E>]) {
+        let x = input.rows();
+        let width = x.width();
+        let count = context.order.sequences().len();
+        self.y.resize(count);
+        self.y.data_mut().fill(E::default());
+        self.taken.clear();
+        self.taken.resize(count * width, usize::MAX);
+        for (b, mut rows) in sequences(context.order) {
+            let (y, taken) = (self.y.row_mut(b), &mut self.taken[b * width..][..width]);
+            let Some(first) = rows.next() else { continue };
+            match self.by {
+                Pooling::Last => {
+                    let last = rows.next_back().unwrap_or(first);
+                    for (u, (y, taken)) in y.iter_mut().zip(taken).enumerate() {
+                        *taken = if u < self.reverse_from { last } else { first };
+                        *y = x.row(*taken)[u];
+                    }
+                }
+                Pooling::Max => {
+                    y.copy_from_slice(x.row(first));
+                    taken.fill(first);
+                    for row in rows {
+                        for ((y, taken), v) in y.iter_mut().zip(&mut *taken).zip(x.row(row)) {
+                            if *v > *y {
+                                (*y, *taken) = (*v, row);
+                            }
+                        }
+                    }
+                }
+                Pooling::Mean => {
+                    let mut length = 0;
+                    for row in std::iter::once(first).chain(rows) {
+                        y.iter_mut().zip(x.row(row)).for_each(|(y, v)| *y = *y + *v);
+                        length += 1;
+                    }
+                    let share = E::from_f64(1.0 / f64::from(length));
+                    y.iter_mut().for_each(|y| *y = *y * share);
+                }
+            }
+        }
+    }
+
+    fn output(&self) -> Rows<'_, E> {
+        self.y.rows()
+    }
+
+    fn backward(&mut self, context: &Context<'_>, _: Signal<'_, E>, errors: Back<'_, E>) {
+        let width = self.y.rows().width();
+        self.dx.resize(context.order.rows());
+        self.dx.data_mut().fill(E::default());
+        for (b, rows) in sequences(context.order) {
+            let dy = errors.dy.row(b);
+            if self.by == Pooling::Mean {
+                let rows: Vec<_> = rows.collect();
+                let share = E::from_f64(1.0 / rows.len().max(1) as f64);
+                for row in rows {
+                    self.dx
+                        .row_mut(row)
+                        .iter_mut()
+                        .zip(dy)
+                        .for_each(|(dx, d)| *dx = *d * share);
+                }
+            } else {
+                let taken = &self.taken[b * width..][..width];
+                for (u, (row, d)) in taken.iter().zip(dy).enumerate() {
+                    if *row != usize::MAX {
+                        self.dx.row_mut(*row)[u] = *d;
+                    }
+                }
+            }
+        }
+    }
+
+    fn d_input(&self) -> Rows<'_, E> {
+        self.dx.rows()
+    }
+}

@@ -1,0 +1,337 @@
+//! A model at work: forward, and backward through time.
+
+use crate::batch::{Batch, Input, Order};
+use crate::description::{Description, InputKind, Layer};
+use crate::error::{Error, Result};
+use crate::layers::{
+    Back, Context, Dropout, Embedding, Flow, LayerNorm, Linear, Mask, Mode, Node, Pool, Signal,
+    Stack,
+};
+use crate::parameters::Entries;
+use crate::state::State;
+use recurve_kernels::{Element, Engine, Rows};
+
+/// The layers of a model with their weights packed for the machine, and all the memory that passes
+/// need. One network serves one thread at a time; nothing is allocated once it has seen its largest
+/// batch.
+pub struct Network<E: Element> {
+    description: Description,
+    nodes: Vec<Box<dyn Node<E>>>,
+    parameters: usize,
+    input_gradient: bool,
+    /// The last batch, in the order of its rows.
+    order: Order,
+    tokens: Vec<u32>,
+    values: Flow<E>,
+    resets: Vec<bool>,
+    state: State<E>,
+    mode: Mode,
+    output: Flow<E>,
+}
+
+impl<E: Element> Network<E> {
+    /// The layers of `description`, still without weights.
+    ///
+    /// # Errors
+    /// Where the description is not sound.
+    pub fn new(description: &Description, engine: Engine) -> Result<Self> {
+        let widths = description.widths()?;
+        let entries = Entries::of(description)?;
+        let mut nodes: Vec<Box<dyn Node<E>>> = vec![];
+        let (mut states, mut pooled, mut reverse_from) = (0, false, usize::MAX);
+        for (at, layer) in description.layers.iter().enumerate() {
+            let (input, output) = (widths[at], widths[at + 1]);
+            let range = |name: &str| {
+                entries
+                    .get(&format!("{at}.{name}"))
+                    .map_or(0..0, |entry| entry.range.clone())
+            };
+            nodes.push(match layer {
+                Layer::Embedding { width } => {
+                    Box::new(Embedding::new(*width, range("embedding.weight")))
+                }
+                Layer::Recurrent(stack) => {
+                    let first = states;
+                    states += stack.layers * stack.directions();
+                    reverse_from = if stack.bidirectional {
+                        stack.hidden
+                    } else {
+                        usize::MAX
+                    };
+                    Box::new(Stack::new(engine, at, stack, input, &entries, first))
+                }
+                Layer::Dropout { rate } => {
+                    // Ids of stacks have their layer in the low half.
+                    let mask = Mask::new((at as u64) << 32 | u64::from(u32::MAX), *rate, output);
+                    Box::new(Dropout::new(engine, mask, pooled))
+                }
+                Layer::LayerNorm => Box::new(LayerNorm::new(
+                    engine,
+                    range("layer-norm.gain"),
+                    range("layer-norm.shift"),
+                )),
+                Layer::Pool { by } => {
+                    pooled = true;
+                    Box::new(Pool::new(engine, *by, output, reverse_from))
+                }
+                Layer::Linear { outputs } => {
+                    reverse_from = usize::MAX;
+                    let (weight, bias) = (range("linear.weight"), range("linear.bias"));
+                    Box::new(Linear::new(engine, input, *outputs, weight, bias))
+                }
+            });
+        }
+        Ok(Self {
+            description: description.clone(),
+            nodes,
+            parameters: entries.len(),
+            input_gradient: false,
+            order: Order::new(0, 0, None)?,
+            tokens: vec![],
+            values: Flow::tight(widths[0]),
+            resets: vec![],
+            state: State::zero(description, 0),
+            mode: Mode::Infer,
+            output: Flow::tight(widths[widths.len() - 1]),
+        })
+    }
+
+    /// Takes over the weights of a model, in the order of its [`Entries`]; ready for backward too if
+    /// asked.
+    ///
+    /// # Panics
+    /// Where the number of weights is not that of the description.
+    pub fn load(&mut self, values: &[E], backward: bool) {
+        assert_eq!(
+            values.len(),
+            self.parameters,
+            "the weights are those of the description"
+        );
+        for node in &mut self.nodes {
+            node.load(values, backward);
+        }
+    }
+
+    /// What the network is made of.
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+    /// Values in an output row.
+    pub fn output_width(&self) -> usize {
+        self.output.rows().width()
+    }
+    /// The order of the rows of the last batch.
+    pub fn order(&self) -> &Order {
+        &self.order
+    }
+    /// Whether [`Network::backward`] also gives the gradient of the input; not, at first.
+    pub fn set_input_gradient(&mut self, wanted: bool) {
+        self.input_gradient = wanted;
+    }
+
+    /// Runs a batch. `state` holds the states before its first step (zeros if absent) and is replaced
+    /// by those after the last step of each sequence. The result has one row per step and sequence,
+    /// in the order of [`Network::order`], or one per sequence after pooling.
+    ///
+    /// # Errors
+    /// Where the batch or the state does not fit the model.
+    pub fn forward(
+        &mut self,
+        batch: &Batch<'_, E>,
+        state: Option<&mut State<E>>,
+        mode: Mode,
+    ) -> Result<&[E]> {
+        self.take(batch)?;
+        self.mode = mode;
+        match &state {
+            Some(state) => self.check_state(state)?,
+            None if self.state.batch() == batch.batch => self.state.reset(),
+            None => self.state = State::zero(&self.description, batch.batch),
+        }
+        let parts = state.map_or_else(|| self.state.parts_mut(), State::parts_mut);
+        let (order, resets) = (&self.order, self.resets.as_slice());
+        let context = Context {
+            order,
+            resets,
+            mode,
+        };
+        for at in 0..self.nodes.len() {
+            let (below, rest) = self.nodes.split_at_mut(at);
+            let input = match below.last() {
+                Some(node) => Signal::Rows(node.output()),
+                None => input(&self.description, &self.tokens, &self.values),
+            };
+            rest[0].forward(&context, input, parts);
+        }
+        let rows = self
+            .nodes
+            .last()
+            .map_or_else(|| self.values.rows(), |node| node.output());
+        copy(
+            rows,
+            &mut self.output,
+            self.order.rows(),
+            self.description.is_pooled().then_some(batch.batch),
+        );
+        Ok(self.output.rows().data())
+    }
+
+    /// Goes back through the last batch: from the gradient of the output, row by row, to that of all
+    /// weights, which overwrites `gradients`. `d_state` holds the gradients of the states after the
+    /// batch (zeros if absent) and is replaced by those of the states before it.
+    ///
+    /// # Errors
+    /// Where the last pass was not for training, or a size does not fit.
+    pub fn backward(
+        &mut self,
+        d_output: &[E],
+        gradients: &mut [E],
+        d_state: Option<&mut State<E>>,
+    ) -> Result<()> {
+        if self.mode == Mode::Infer {
+            return Err(Error::new("backward follows a forward pass for training"));
+        }
+        let (width, expected) = (self.output_width(), self.output.rows().data().len());
+        if d_output.len() != expected || gradients.len() != self.parameters {
+            return Err(Error::new(format!(
+                "gradients of {} outputs and {} weights, expected {expected} and {}",
+                d_output.len(),
+                gradients.len(),
+                self.parameters
+            )));
+        }
+        match &d_state {
+            Some(state) => self.check_state(state)?,
+            None if self.state.batch() == self.order.sequences().len() => self.state.reset(),
+            None => self.state = State::zero(&self.description, self.order.sequences().len()),
+        }
+        let parts = d_state.map_or_else(|| self.state.parts_mut(), State::parts_mut);
+        let (order, resets) = (&self.order, self.resets.as_slice());
+        let context = Context {
+            order,
+            resets,
+            mode: self.mode,
+        };
+        for at in (0..self.nodes.len()).rev() {
+            let (below, rest) = self.nodes.split_at_mut(at);
+            let [node, above @ ..] = rest else {
+                unreachable!("`at` counts the nodes")
+            };
+            let input = match below.last() {
+                Some(node) => Signal::Rows(node.output()),
+                None => input(&self.description, &self.tokens, &self.values),
+            };
+            let dy = above.first().map_or_else(
+                || Rows::new(d_output, width, width),
+                |above| above.d_input(),
+            );
+            let input_wanted = at > 0 || self.input_gradient;
+            node.backward(
+                &context,
+                input,
+                Back {
+                    dy,
+                    d_states: parts,
+                    input_wanted,
+                    gradients,
+                },
+            );
+        }
+        Ok(())
+    }
+
+    /// The gradient of the input of the last batch, one row for each step of each sequence in the
+    /// order of [`Network::order`]; if asked for by [`Network::set_input_gradient`].
+    pub fn d_input(&self) -> Option<Rows<'_, E>> {
+        let values = matches!(self.description.input, InputKind::Values { .. });
+        let node = self
+            .nodes
+            .first()
+            .filter(|_| values && self.input_gradient)?;
+        Some(node.d_input())
+    }
+
+    fn check_state(&self, state: &State<E>) -> Result<()> {
+        let expected = self.order.sequences().len();
+        let fits = state.is_of(&self.description);
+        if state.batch() == expected && fits {
+            return Ok(());
+        }
+        let found = state.batch();
+        Err(Error::new(if fits {
+            format!("a state of {found} sequences for a batch of {expected}")
+        } else {
+            "a state of another model".to_owned()
+        }))
+    }
+
+    /// Copies the rows of a batch in the order of the layers.
+    fn take(&mut self, batch: &Batch<'_, E>) -> Result<()> {
+        if !self.order.is_of(batch.steps, batch.batch, batch.lengths) {
+            self.order = Order::new(batch.steps, batch.batch, batch.lengths)?;
+        }
+        let places = batch.steps * batch.batch;
+        let expect = |what: &str, found: usize, expected: usize| {
+            if found == expected {
+                return Ok(());
+            }
+            let (t, b) = (batch.steps, batch.batch);
+            Err(Error::new(format!(
+                "{found} {what} for {t} steps of {b} sequences, expected {expected}"
+            )))
+        };
+        self.resets.clear();
+        if let Some(resets) = batch.resets {
+            expect("resets", resets.len(), places)?;
+            if resets.contains(&true) {
+                self.order.gather(resets, &mut self.resets);
+            }
+        }
+        match (batch.input, self.description.input) {
+            (Input::Tokens(tokens), InputKind::Tokens { vocabulary }) => {
+                expect("tokens", tokens.len(), places)?;
+                self.order.gather(tokens, &mut self.tokens);
+                match self
+                    .tokens
+                    .iter()
+                    .find(|token| **token as usize >= vocabulary)
+                {
+                    Some(token) => Err(Error::new(format!(
+                        "token {token} of a vocabulary of {vocabulary}"
+                    ))),
+                    None => Ok(()),
+                }
+            }
+            (Input::Values(values), InputKind::Values { width }) => {
+                expect("values", values.len(), places * width)?;
+                self.values.resize(self.order.rows());
+                for (row, t, b) in self.order.places() {
+                    let from = &values[(t * batch.batch + b) * width..][..width];
+                    self.values.row_mut(row).copy_from_slice(from);
+                }
+                Ok(())
+            }
+            (Input::Tokens(_), _) => Err(Error::new("tokens for a model that reads values")),
+            (Input::Values(_), _) => Err(Error::new("values for a model that reads tokens")),
+        }
+    }
+}
+
+fn input<'a, E: Element>(
+    description: &Description,
+    tokens: &'a [u32],
+    values: &'a Flow<E>,
+) -> Signal<'a, E> {
+    match description.input {
+        InputKind::Tokens { .. } => Signal::Tokens(tokens),
+        InputKind::Values { .. } => Signal::Rows(values.rows()),
+    }
+}
+
+fn copy<E: Element>(from: Rows<'_, E>, to: &mut Flow<E>, rows: usize, pooled: Option<usize>) {
+    let rows = pooled.unwrap_or(rows);
+    to.resize(rows);
+    for row in 0..rows {
+        to.row_mut(row).copy_from_slice(from.row(row));
+    }
+}

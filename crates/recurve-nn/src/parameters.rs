@@ -1,0 +1,205 @@
+//! All weights of a model in one flat buffer, with a name and a shape for each part.
+
+use crate::description::{Bias, CellKind, Description, InputKind, Layer, Recurrent};
+use crate::error::{Error, Result};
+use recurve_kernels::{Buffer, Element};
+use std::ops::Range;
+
+/// What a part of the parameters is for; initialisation and weight decay depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A vector per token.
+    Embedding,
+    /// Input weights of a cell: `[G*H, I]`.
+    InputWeights(CellKind),
+    /// Recurrent weights of a cell: `[G*H, H]`.
+    RecurrentWeights(CellKind),
+    /// Bias of the input product of a cell: `[G*H]`.
+    InputBias(CellKind),
+    /// Bias of the recurrent product of a cell: `[G*H]`.
+    RecurrentBias(CellKind),
+    /// Peephole weights: `[P, H]`.
+    Peepholes,
+    /// Weights of a linear layer: `[outputs, inputs]`.
+    LinearWeights,
+    /// Bias of a linear layer.
+    LinearBias,
+    /// Gain of a normalisation.
+    Gain,
+    /// Shift of a normalisation.
+    Shift,
+}
+
+/// One named part of the parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name, such as `1.recurrent.0.forward.w`: the layer of the model, its kind, the layer of
+    /// the stack, the direction, the weights.
+    pub name: String,
+    /// Its shape, row-major.
+    pub shape: Vec<usize>,
+    /// Where it lies in the buffer.
+    pub range: Range<usize>,
+    /// What it is for.
+    pub role: Role,
+}
+
+/// Names, shapes and places of all parameters of a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entries {
+    entries: Vec<Entry>,
+}
+
+impl Entries {
+    /// The entries of a model.
+    ///
+    /// # Errors
+    /// Where the description is not sound.
+    pub fn of(description: &Description) -> Result<Self> {
+        let widths = description.widths()?;
+        let mut to = Self { entries: vec![] };
+        for (at, layer) in description.layers.iter().enumerate() {
+            let (input, output) = (widths[at], widths[at + 1]);
+            match layer {
+                Layer::Embedding { width } => {
+                    let InputKind::Tokens { vocabulary } = description.input else {
+                        continue;
+                    };
+                    to.add(
+                        format!("{at}.embedding.weight"),
+                        &[vocabulary, *width],
+                        Role::Embedding,
+                    )?;
+                }
+                Layer::Recurrent(stack) => to.add_stack(at, stack, input)?,
+                Layer::LayerNorm => {
+                    to.add(format!("{at}.layer-norm.gain"), &[output], Role::Gain)?;
+                    to.add(format!("{at}.layer-norm.shift"), &[output], Role::Shift)?;
+                }
+                Layer::Linear { outputs } => {
+                    to.add(
+                        format!("{at}.linear.weight"),
+                        &[*outputs, input],
+                        Role::LinearWeights,
+                    )?;
+                    to.add(format!("{at}.linear.bias"), &[*outputs], Role::LinearBias)?;
+                }
+                Layer::Dropout { .. } | Layer::Pool { .. } => {}
+            }
+        }
+        Ok(to)
+    }
+
+    fn add_stack(&mut self, at: usize, stack: &Recurrent, input: usize) -> Result<()> {
+        let (cell, hidden) = (stack.cell, stack.hidden);
+        let sizes = crate::cells::sizes(cell);
+        let rows = sizes.gates * hidden;
+        for layer in 0..stack.layers {
+            let input = if layer == 0 { input } else { stack.width() };
+            for direction in &["forward", "reverse"][..stack.directions()] {
+                let name = |weights| format!("{at}.recurrent.{layer}.{direction}.{weights}");
+                self.add(name("w"), &[rows, input], Role::InputWeights(cell))?;
+                self.add(name("r"), &[rows, hidden], Role::RecurrentWeights(cell))?;
+                if stack.bias != Bias::None {
+                    self.add(name("b"), &[rows], Role::InputBias(cell))?;
+                }
+                if stack.bias == Bias::Two {
+                    self.add(name("b_r"), &[rows], Role::RecurrentBias(cell))?;
+                }
+                if sizes.peepholes > 0 {
+                    self.add(name("p"), &[sizes.peepholes, hidden], Role::Peepholes)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, name: String, shape: &[usize], role: Role) -> Result<()> {
+        let size = shape
+            .iter()
+            .try_fold(1_usize, |size, n| size.checked_mul(*n));
+        let end = size
+            .and_then(|size| size.checked_add(self.len()))
+            .filter(|end| *end < 1 << 40);
+        let Some(end) = end else {
+            return Err(Error::new(format!(
+                "{name} {shape:?} is larger than any memory"
+            )));
+        };
+        self.entries.push(Entry {
+            name,
+            shape: shape.to_vec(),
+            range: self.len()..end,
+            role,
+        });
+        Ok(())
+    }
+
+    /// Values in all entries together.
+    pub fn len(&self) -> usize {
+        self.entries.last().map_or(0, |entry| entry.range.end)
+    }
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+    /// The entries in order.
+    pub fn iter(&self) -> std::slice::Iter<'_, Entry> {
+        self.entries.iter()
+    }
+    /// The entry called `name`.
+    pub fn get(&self, name: &str) -> Option<&Entry> {
+        self.iter().find(|entry| entry.name == name)
+    }
+}
+
+/// A model: its description and its weights.
+#[derive(Clone, Debug)]
+pub struct Model<E: Element> {
+    description: Description,
+    entries: Entries,
+    values: Buffer<E>,
+}
+
+impl<E: Element> Model<E> {
+    /// A model whose weights are all zero.
+    ///
+    /// # Errors
+    /// Where the description is not sound.
+    pub fn new(description: Description) -> Result<Self> {
+        let entries = Entries::of(&description)?;
+        let values = Buffer::zeros(entries.len());
+        Ok(Self {
+            description,
+            entries,
+            values,
+        })
+    }
+    /// What the model is made of.
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+    /// Names, shapes and places of the weights.
+    pub fn entries(&self) -> &Entries {
+        &self.entries
+    }
+    /// All weights.
+    pub fn values(&self) -> &[E] {
+        &self.values
+    }
+    /// All weights, to change.
+    pub fn values_mut(&mut self) -> &mut [E] {
+        &mut self.values
+    }
+    /// The weights called `name`.
+    pub fn get(&self, name: &str) -> Option<&[E]> {
+        self.entries
+            .get(name)
+            .map(|entry| &self.values[entry.range.clone()])
+    }
+    /// The weights called `name`, to change.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut [E]> {
+        let range = self.entries.get(name)?.range.clone();
+        Some(&mut self.values[range])
+    }
+}

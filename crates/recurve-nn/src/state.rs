@@ -1,0 +1,162 @@
+//! What recurrent layers carry from one batch to the next.
+
+use crate::cells;
+use crate::description::Description;
+use crate::error::{Error, Result};
+use recurve_kernels::Element;
+
+/// `h` and `c` of every recurrent layer and direction, for each sequence of a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State<E> {
+    batch: usize,
+    parts: Vec<Part<E>>,
+}
+
+/// The states of one layer and direction, `[B, H]` each; `c` is empty for cells without.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part<E> {
+    /// Units.
+    pub hidden: usize,
+    /// `h [B, H]`.
+    pub h: Vec<E>,
+    /// `c [B, H]`, or empty.
+    pub c: Vec<E>,
+}
+
+/// The first bytes of a saved state.
+const MAGIC: &[u8; 8] = b"RCVSTAT1";
+
+impl<E: Element> State<E> {
+    /// Zeros for `batch` sequences.
+    pub fn zero(description: &Description, batch: usize) -> Self {
+        let parts = description.stacks().flat_map(|stack| {
+            let two = cells::sizes(stack.cell).states > 1;
+            let size = batch * stack.hidden;
+            let zeros = move || vec![E::default(); size];
+            let part = Part {
+                hidden: stack.hidden,
+                h: zeros(),
+                c: if two { zeros() } else { vec![] },
+            };
+            std::iter::repeat_n(part, stack.layers * stack.directions())
+        });
+        Self {
+            batch,
+            parts: parts.collect(),
+        }
+    }
+
+    /// Whether the layers are those of `description`.
+    pub(crate) fn is_of(&self, description: &Description) -> bool {
+        let batch = self.batch;
+        let expected = description.stacks().flat_map(|stack| {
+            let size = batch * stack.hidden;
+            let c = if cells::sizes(stack.cell).states > 1 {
+                size
+            } else {
+                0
+            };
+            std::iter::repeat_n((stack.hidden, size, c), stack.layers * stack.directions())
+        });
+        self.parts
+            .iter()
+            .map(|part| (part.hidden, part.h.len(), part.c.len()))
+            .eq(expected)
+    }
+
+    /// Sequences.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+    /// Every layer and direction: of each stack from the input up, of each of its layers, forward
+    /// and then reverse.
+    pub fn parts(&self) -> &[Part<E>] {
+        &self.parts
+    }
+    /// The same, to change.
+    pub fn parts_mut(&mut self) -> &mut [Part<E>] {
+        &mut self.parts
+    }
+    /// Sets all to zero.
+    pub fn reset(&mut self) {
+        for part in &mut self.parts {
+            part.h.fill(E::default());
+            part.c.fill(E::default());
+        }
+    }
+
+    /// The state as bytes: the same on every machine, exact for `f32` and `f64`.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        for number in [self.batch, self.parts.len()] {
+            bytes.extend((number as u64).to_le_bytes());
+        }
+        for part in &self.parts {
+            bytes.extend((part.hidden as u64).to_le_bytes());
+            bytes.extend((part.c.len() as u64).to_le_bytes());
+            for value in part.h.iter().chain(&part.c) {
+                bytes.extend(value.to_f64().to_le_bytes());
+            }
+        }
+        bytes
+    }
+
+    /// Replaces the state by one that [`State::to_bytes`] saved.
+    ///
+    /// # Errors
+    /// Where the bytes are not a saved state, or of another model or batch; the state stays as it was.
+    pub fn restore(&mut self, bytes: &[u8]) -> Result<()> {
+        let mut bytes = Bytes(bytes);
+        if &bytes.next("its mark")? != MAGIC {
+            return Err(Error::new(
+                "this is not a saved state: it does not begin with RCVSTAT1",
+            ));
+        }
+        let mut new = self.clone();
+        bytes.expect("batch", new.batch)?;
+        bytes.expect("layers", new.parts.len())?;
+        for part in &mut new.parts {
+            bytes.expect("hidden size", part.hidden)?;
+            bytes.expect("cell states", part.c.len())?;
+            for value in part.h.iter_mut().chain(&mut part.c) {
+                let number = f64::from_le_bytes(bytes.next("its last value")?);
+                if !number.is_finite() {
+                    return Err(Error::new(format!("the saved state holds {number}")));
+                }
+                *value = E::from_f64(number);
+            }
+        }
+        if !bytes.0.is_empty() {
+            return Err(Error::new(format!(
+                "{} bytes follow the saved state",
+                bytes.0.len()
+            )));
+        }
+        *self = new;
+        Ok(())
+    }
+}
+
+/// What is left to read.
+struct Bytes<'a>(&'a [u8]);
+
+impl Bytes<'_> {
+    fn next(&mut self, what: &str) -> Result<[u8; 8]> {
+        let (head, rest) = self
+            .0
+            .split_first_chunk::<8>()
+            .ok_or_else(|| Error::new(format!("the saved state ends before {what}")))?;
+        self.0 = rest;
+        Ok(*head)
+    }
+
+    fn expect(&mut self, what: &str, expected: usize) -> Result<()> {
+        let found = u64::from_le_bytes(self.next(what)?);
+        if found == expected as u64 {
+            return Ok(());
+        }
+        Err(Error::new(format!(
+            "the saved state has {what} {found}, this model has {expected}"
+        )))
+    }
+}

@@ -1,0 +1,199 @@
+//! The choices of a data plan, one by one: what the options say, else what the data suggests.
+
+use super::{Split, TimeColumn};
+use crate::data::frequency::Frequency;
+use crate::data::options::{Columns, SplitSize, TableOptions};
+use crate::data::statistics;
+use crate::data::table::Table;
+use crate::data::transform::Transform;
+use crate::error::{Error, Result};
+
+/// Sizes that could not fit any split, and fractions that are none.
+pub(super) fn check_options(table: &Table, options: &TableOptions) -> Result<()> {
+    for (name, value) in [
+        ("season", options.season),
+        ("input", options.input),
+        ("horizon", options.horizon),
+    ] {
+        if value == Some(0) {
+            return Err(Error::usage(format!("`{name}` is 0, expected at least 1")));
+        }
+        if let Some(value) = value.filter(|&value| value > table.rows()) {
+            return Err(Error::usage(format!(
+                "`{name}` is {value}, more than the {} rows of {}; make it smaller",
+                table.rows(),
+                table.name()
+            )));
+        }
+    }
+    for (name, size) in [("validation", options.validation), ("test", options.test)] {
+        if let Some(SplitSize::Fraction(fraction)) = size
+            && !(0.0..1.0).contains(&fraction)
+        {
+            return Err(Error::usage(format!(
+                "`{name}` is {fraction}, expected a number of rows or a fraction from 0 to below 1"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The column indices of targets and covariates.
+pub(super) fn columns(
+    table: &Table,
+    options: &TableOptions,
+    time: Option<&TimeColumn>,
+) -> Result<(Vec<usize>, Vec<usize>)> {
+    let is_time = |column: &usize| time.is_some_and(|t| t.column == table.columns()[*column]);
+    let named = |names: &[String], role: &str, taken: &[usize]| -> Result<Vec<usize>> {
+        let mut chosen: Vec<usize> = Vec::new();
+        for name in names {
+            let column = table.column(name)?;
+            let role_before = match () {
+                () if is_time(&column) => "the time column",
+                () if taken.contains(&column) => "a target",
+                () if chosen.contains(&column) => "in the list",
+                () => {
+                    chosen.push(column);
+                    continue;
+                }
+            };
+            return Err(Error::usage(format!(
+                "{}: `{name}` cannot be a {role}, it is already {role_before}; remove it from the \
+                 {role}s",
+                table.name()
+            )));
+        }
+        Ok(chosen)
+    };
+    let numeric = (0..table.columns().len()).filter(|column| !is_time(column));
+    let numeric: Vec<usize> = numeric.filter(|&column| table.is_numeric(column)).collect();
+    let covariates = match &options.covariates {
+        Columns::Named(names) => named(names, "covariate", &[])?,
+        Columns::Default | Columns::All => Vec::new(),
+    };
+    let mut free = numeric
+        .iter()
+        .copied()
+        .filter(|column| !covariates.contains(column));
+    let targets = match &options.targets {
+        Columns::Default => free.next_back().into_iter().collect(),
+        Columns::All => free.collect(),
+        Columns::Named(names) => named(names, "target", &[])?,
+    };
+    if targets.is_empty() {
+        return Err(Error::usage(format!(
+            "{}: there is no column of numbers to forecast among {}; give a table with one \
+             numeric column at least",
+            table.name(),
+            table
+                .columns()
+                .iter()
+                .map(|c| format!("`{c}`"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        )));
+    }
+    let covariates = match &options.covariates {
+        Columns::Default => Vec::new(),
+        Columns::All => numeric
+            .into_iter()
+            .filter(|column| !targets.contains(column))
+            .collect(),
+        Columns::Named(names) => named(names, "covariate", &targets)?,
+    };
+    Ok((targets, covariates))
+}
+
+/// The season of the calendar, or that of the values; 1 where the file holds fewer than two.
+pub(super) fn season(frequency: Frequency, values: &[f64]) -> usize {
+    let season = frequency.season().unwrap_or_else(|| {
+        // About the training part: what comes later is not looked at.
+        statistics::season(&values[..values.len() * 3 / 4])
+    });
+    if 2 * season <= values.len() {
+        season
+    } else {
+        1
+    }
+}
+
+pub(super) fn horizon(season: usize, frequency: Frequency) -> usize {
+    match season {
+        1 if frequency.season().is_some() => 12,
+        1 => 6,
+        2..=5 => 2 * season,
+        52 => 13,
+        _ => season.min(96),
+    }
+}
+
+pub(super) fn split(table: &Table, options: &TableOptions, horizon: usize) -> Result<Split> {
+    let rows = table.rows();
+    // Whole horizons, close to a share of the file.
+    let guess = |share: f64, least: usize| {
+        let horizons = (share * rows as f64 / horizon as f64).round() as usize;
+        horizons.max(least).saturating_mul(horizon)
+    };
+    let size = |size: Option<SplitSize>, guess: usize| match size {
+        Some(SplitSize::Rows(count)) => count,
+        Some(SplitSize::Fraction(fraction)) => (fraction * rows as f64).round() as usize,
+        None => guess,
+    };
+    let least = if 8 * horizon <= rows { 2 } else { 1 };
+    let test = size(options.test, guess(0.15, least));
+    let validation = size(options.validation, guess(0.1, 1));
+    let held_out = test.checked_add(validation);
+    match held_out.and_then(|held_out| rows.checked_sub(held_out)) {
+        Some(train) if train > 0 => Ok(Split {
+            train,
+            validation,
+            test,
+        }),
+        _ => Err(Error::usage(format!(
+            "{}: {rows} rows leave nothing to train on after validation {validation} and test \
+             {test} (horizon {horizon}); give more rows or make validation, test or horizon smaller",
+            table.name()
+        ))),
+    }
+}
+
+/// What the options say, else what the training part of every target suggests.
+pub(super) fn transform(
+    options: &TableOptions,
+    season: usize,
+    values: &[Vec<f64>],
+    train: usize,
+) -> Result<Transform> {
+    let suggest = |test: &dyn Fn(&[f64]) -> bool| values.iter().all(|v| test(&v[..train]));
+    // A guessed logarithm must also be possible on the rows that are held out.
+    let positive = || values.iter().flatten().all(|&value| value > 0.0);
+    let log = options
+        .log
+        .unwrap_or_else(|| positive() && suggest(&|v| statistics::spread_follows_level(v, season)));
+    let logarithm = Transform {
+        log,
+        lags: Vec::new(),
+    };
+    let level = |v: &[f64]| {
+        if log && !positive() {
+            v.to_vec()
+        } else {
+            logarithm.apply(v)
+        }
+    };
+    let trend = suggest(&|v| statistics::has_trend(&level(v)));
+    let wave = suggest(&|v| statistics::has_season(&level(v), season));
+    let seasonal = options.seasonal_difference.unwrap_or(trend && wave);
+    let difference = options.difference.unwrap_or(trend && !seasonal);
+    if seasonal && season < 2 {
+        return Err(Error::usage(
+            "`seasonal_difference` is on, but the season is 1 row; set `season` to the rows of a \
+             season, or use `difference`",
+        ));
+    }
+    let mut lags = Vec::new();
+    lags.extend(difference.then_some(1));
+    lags.extend(seasonal.then_some(season));
+    Ok(Transform { log, lags })
+}
