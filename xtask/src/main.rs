@@ -1,2 +1,64 @@
-//! The program.
-fn main() {}
+//! Chores of the project. `cargo xtask` lists them.
+
+mod arrows;
+mod size;
+
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const CHORES: &str = "\
+cargo xtask check     formatting, lints, docs, arrows and size: all that .ci/run does but the tests
+cargo xtask test      all tests
+cargo xtask arrows    the direction of the dependencies between the crates
+cargo xtask size      the length of the files, and the number of packages in the lock file
+cargo xtask golden    make the golden numbers again (needs Python with golden/gen/requirements.txt)";
+
+fn main() -> Result<()> {
+    let chore = std::env::args().nth(1);
+    match chore.as_deref() {
+        Some("check") => {
+            cargo(&["fmt", "--all", "--check"])?;
+            cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+            docs()?;
+            arrows::check(&root())?;
+            size::check(&root())
+        }
+        Some("test") => cargo(&["test", "--workspace"]),
+        Some("arrows") => arrows::check(&root()),
+        Some("size") => size::check(&root()),
+        Some("golden") => golden(),
+        Some(other) => bail!("there is no chore {other}\n\n{CHORES}"),
+        None => {
+            println!("{CHORES}");
+            Ok(())
+        }
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace").into()
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    println!("+ {command:?}");
+    let status = command.current_dir(root()).status().with_context(|| format!("{command:?}"))?;
+    if status.success() { Ok(()) } else { bail!("{command:?} failed") }
+}
+
+fn cargo(arguments: &[&str]) -> Result<()> {
+    run(Command::new(env!("CARGO")).args(arguments))
+}
+
+fn docs() -> Result<()> {
+    let arguments = ["doc", "--workspace", "--no-deps", "--document-private-items"];
+    run(Command::new(env!("CARGO")).args(arguments).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn golden() -> Result<()> {
+    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
+    for script in ["torch_layers", "training_curve", "other_cells", "torch_parts", "optimisers"] {
+        run(Command::new(&python).arg(format!("golden/gen/{script}.py")))?;
+    }
+    run(Command::new(&python).arg("golden/gen/verify.py"))
+}

@@ -6,7 +6,7 @@
 use crate::Engine;
 use crate::element::Element;
 use crate::gemm::packed::{Matrix, Packed};
-use crate::gemm::tile::{Tile, Tiles, VECTORS};
+use crate::gemm::tile::{Ahead, Cut, Tile, Tiles, VECTORS};
 use crate::memory::{Buffer, RowsMut, Shared};
 use crate::pool::{Member, together};
 use std::ops::Range;
@@ -172,50 +172,52 @@ impl<E: Element> Task<'_, E> {
         let column = panels.first(panel) * lanes;
         let width = (vectors * lanes).min(self.b.columns() - column);
         let mut edge = [E::default(); 8 * VECTORS * 16];
-        self.tiles.cut(count, vectors, |r, rows| {
-            // SAFETY: the sums of these rows and columns are inside the result, and the caller's own;
-            // where the panel is wider than the result, they go by way of `edge`.
-            unsafe {
-                let sums = self.sums.at((first + r) * self.stride + column);
-                let whole = width == vectors * lanes;
-                let (c, c_row) = if whole {
-                    (sums, self.stride)
-                } else {
-                    (edge.as_mut_ptr(), vectors * lanes)
-                };
-                if !whole {
-                    for row in 0..rows {
-                        sums.add(row * self.stride)
-                            .copy_to_nonoverlapping(c.add(row * c_row), width);
+        self.tiles
+            .cut(count, vectors, |Cut { first: r, rows, .. }| {
+                // SAFETY: the sums of these rows and columns are inside the result, and the caller's own;
+                // where the panel is wider than the result, they go by way of `edge`.
+                unsafe {
+                    let sums = self.sums.at((first + r) * self.stride + column);
+                    let whole = width == vectors * lanes;
+                    let (c, c_row) = if whole {
+                        (sums, self.stride)
+                    } else {
+                        (edge.as_mut_ptr(), vectors * lanes)
+                    };
+                    if !whole {
+                        for row in 0..rows {
+                            sums.add(row * self.stride)
+                                .copy_to_nonoverlapping(c.add(row * c_row), width);
+                        }
+                    }
+                    self.tiles.run(
+                        rows,
+                        vectors,
+                        &Tile {
+                            a: left.start.add(r * left.row),
+                            a_row: left.row,
+                            a_k: left.k,
+                            a_segment: 0,
+                            b: self.b.panel(panel, k),
+                            b_k: vectors * lanes,
+                            b_segment: 0,
+                            length: depth,
+                            segments: 1,
+                            c,
+                            c_row,
+                            start: c,
+                            start_row: c_row,
+                            ahead: Ahead::nothing(c),
+                        },
+                    );
+                    if !whole {
+                        for row in 0..rows {
+                            sums.add(row * self.stride)
+                                .copy_from_nonoverlapping(c.add(row * c_row), width);
+                        }
                     }
                 }
-                self.tiles.run(
-                    rows,
-                    vectors,
-                    &Tile {
-                        a: left.start.add(r * left.row),
-                        a_row: left.row,
-                        a_k: left.k,
-                        a_segment: 0,
-                        b: self.b.panel(panel, k),
-                        b_k: vectors * lanes,
-                        b_segment: 0,
-                        length: depth,
-                        segments: 1,
-                        c,
-                        c_row,
-                        start: c,
-                        start_row: c_row,
-                    },
-                );
-                if !whole {
-                    for row in 0..rows {
-                        sums.add(row * self.stride)
-                            .copy_from_nonoverlapping(c.add(row * c_row), width);
-                    }
-                }
-            }
-        });
+            });
     }
 }
 

@@ -30,6 +30,53 @@ pub(crate) struct Tile<E> {
     /// a row of biases with `start_row` 0.
     pub(crate) start: *const E,
     pub(crate) start_row: usize,
+    /// What will be read soon.
+    pub(crate) ahead: Ahead<E>,
+}
+
+/// One line of memory to fetch for each `k`, so that it is near when a later tile reads it. Weights
+/// that are larger than the cache come from afar once per step: without this, the first tile of every
+/// panel waits for them.
+#[derive(Clone, Copy)]
+pub(crate) struct Ahead<E> {
+    start: *const E,
+    k: usize,
+    segment: usize,
+}
+
+impl<E> Ahead<E> {
+    /// Nothing new: a line that is there anyway.
+    pub(crate) fn nothing(near: *const E) -> Self {
+        Self {
+            start: near,
+            k: 0,
+            segment: 0,
+        }
+    }
+
+    /// The part of the next panel, `panel` of `vectors` vectors, that tile `at` of this one fetches, in
+    /// tiles of `segments` times `length` products. The first tiles fetch all of it.
+    pub(crate) fn panel(
+        panel: *const E,
+        (vectors, lanes): (usize, usize),
+        (length, segments): (usize, usize),
+        at: usize,
+    ) -> Self {
+        if at >= vectors {
+            return Self::nothing(panel);
+        }
+        let start = panel.wrapping_add(at * length * segments * lanes);
+        Self {
+            start,
+            k: lanes,
+            segment: length * lanes,
+        }
+    }
+
+    /// Line `at` of each row of a right operand.
+    pub(crate) fn rows(start: *const E, (k, segment): (usize, usize)) -> Self {
+        Self { start, k, segment }
+    }
 }
 
 struct TileKernel<const ROWS: usize, const VECTORS: usize>;
@@ -57,6 +104,7 @@ impl<E: Element, const ROWS: usize, const VECTORS: usize> Kernel<E> for TileKern
             for s in 0..tile.segments {
                 let mut a = tile.a.add(s * tile.a_segment);
                 let mut b = tile.b.add(s * tile.b_segment);
+                let mut ahead = tile.ahead.start.wrapping_add(s * tile.ahead.segment);
                 for _ in 0..tile.length {
                     let mut right = [zero; VECTORS];
                     for (v, register) in right.iter_mut().enumerate() {
@@ -68,6 +116,8 @@ impl<E: Element, const ROWS: usize, const VECTORS: usize> Kernel<E> for TileKern
                             *sum = left.mul_add(register, *sum);
                         }
                     }
+                    V::fetch(ahead);
+                    ahead = ahead.wrapping_add(tile.ahead.k);
                     a = a.wrapping_add(tile.a_k);
                     b = b.wrapping_add(tile.b_k);
                 }
@@ -84,6 +134,15 @@ impl<E: Element, const ROWS: usize, const VECTORS: usize> Kernel<E> for TileKern
 /// Most rows and vectors of a tile on any instruction set.
 const ROWS: usize = 8;
 pub(crate) const VECTORS: usize = 4;
+
+/// Some rows of many.
+#[derive(Clone, Copy)]
+pub(crate) struct Cut {
+    /// Which cut this is.
+    pub(crate) at: usize,
+    pub(crate) first: usize,
+    pub(crate) rows: usize,
+}
 
 /// The tiles of one instruction set.
 #[derive(Clone, Copy, Debug)]
@@ -131,13 +190,17 @@ impl<E: Element> Tiles<E> {
         unsafe { self.kernels[vectors - 1][rows - 1](tile) }
     }
 
-    /// Cuts `count` rows into tiles of nearly equal height and calls `tile(first, rows)` for each.
+    /// Cuts `count` rows into tiles of nearly equal height and calls `tile` for each.
     #[inline]
-    pub(crate) fn cut(&self, count: usize, vectors: usize, mut tile: impl FnMut(usize, usize)) {
+    pub(crate) fn cut(&self, count: usize, vectors: usize, mut tile: impl FnMut(Cut)) {
         let pieces = count.div_ceil(self.most_rows(vectors));
-        for piece in 0..pieces {
-            let first = count * piece / pieces;
-            tile(first, count * (piece + 1) / pieces - first);
+        for at in 0..pieces {
+            let first = count * at / pieces;
+            tile(Cut {
+                at,
+                first,
+                rows: count * (at + 1) / pieces - first,
+            });
         }
     }
 }

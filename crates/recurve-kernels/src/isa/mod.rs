@@ -48,6 +48,12 @@ pub trait Simd: Lanes {
     /// # Safety
     /// The instructions of the type exist.
     unsafe fn splat(value: Self::Elem) -> Self;
+
+    /// Asks for the memory around `place`, which need not exist, to be brought near.
+    #[inline(always)]
+    fn fetch(place: *const Self::Elem) {
+        let _ = place;
+    }
 }
 
 /// What the approximations of `math` need beside [`Lanes`]. NaN passes through all but `power_of_two`.

@@ -70,6 +70,11 @@ macro_rules! vector {
                 // SAFETY: the caller's promise is the same.
                 unsafe { Self($splat(value)) }
             }
+            #[inline(always)]
+            fn fetch(place: *const $elem) {
+                // SAFETY: fetching ahead reads nothing, whatever the address.
+                unsafe { _mm_prefetch::<_MM_HINT_T1>(place.cast()) }
+            }
         }
     };
 }

@@ -1,11 +1,12 @@
 //! The steps backward: errors back through time and down to the layer below.
 
 use crate::element::Element;
-use crate::gemm::tile::{Tile, Tiles};
+use crate::gemm::tile::{Ahead, Cut, Tile, Tiles};
 use crate::memory::{Rows, RowsMut, Shared};
 use crate::pool::{Member, together};
 use crate::recurrent::forward::{Parts, parts};
 use crate::recurrent::gradients::Gradients;
+use crate::recurrent::layout::Layout;
 use crate::recurrent::places::Places;
 use crate::recurrent::tape::{GatePlan, Tape, copy_from_blocks, copy_to_blocks};
 use crate::recurrent::weights::{PackedWeights, Part, WeightsMut};
@@ -147,18 +148,29 @@ struct Backward<'a, E: Element> {
     places: Places<'a, E>,
 }
 
-/// A product of the gradients of some columns with the weights packed for backward.
-struct Product<'a, E> {
+/// What is multiplied: the gradients of some columns, with the weights packed for backward.
+struct Source<'a, E> {
     part: Part,
     weights: &'a [E],
-    /// The first vector of the panel in the result, and how many it has.
-    first: usize,
-    vectors: usize,
-    /// Row 0 of the result, and the distance of its rows.
-    to: *mut E,
-    row: usize,
     /// Whether to add to what is there.
     add: bool,
+}
+
+/// Rows of a panel of weights that stay in the second cache while all sequences use them.
+const DEPTH: usize = 1024;
+
+/// Rows of the gradient of the input that are formed together.
+const ROWS: usize = 256;
+
+impl<E> Source<'_, E> {
+    /// Runs of blocks whose weights stay in cache.
+    fn stretches(&self, layout: &Layout) -> impl Iterator<Item = Range<usize>> + use<E> {
+        let blocks = layout.blocks;
+        let count = (blocks * self.part.width(layout))
+            .div_ceil(DEPTH)
+            .min(blocks);
+        (0..count).map(move |at| blocks * at / count..blocks * (at + 1) / count)
+    }
 }
 
 /// # Safety
@@ -173,6 +185,19 @@ impl<E: Element> Backward<'_, E> {
                 member.meet();
             }
         };
+        let weights = self.weights;
+        let part_of = Part::first(places.cell, layout);
+        let first = Source {
+            part: part_of,
+            weights: &weights.first_back,
+            add: true,
+        };
+        let part_of = Part::second(places.cell, layout);
+        let second = Source {
+            part: part_of,
+            weights: &weights.second_back,
+            add: false,
+        };
         for t in (0..places.steps.count()).rev() {
             let alive = places.alive(t, &part.sequences);
             // SAFETY: see the impl.
@@ -182,26 +207,16 @@ impl<E: Element> Backward<'_, E> {
                 }
                 if layout.second > 0 {
                     meet();
-                    let product = Part::second(places.cell, layout);
-                    self.to_units(
-                        product,
-                        &self.weights.second_back,
-                        self.d_operand,
-                        t,
-                        &part,
-                        false,
-                    );
+                    self.to_units(&second, self.d_operand, t, &part);
                     for block in part.blocks.clone() {
                         let mut units = self.units(t, block, &alive);
-                        units.operand = self
-                            .d_operand
-                            .at(alive.start * layout.h_row() + block * layout.unit);
+                        let place = alive.start * layout.h_row() + block * layout.unit;
+                        units.operand = self.d_operand.at(place);
                         (places.cell.operand_backward)(&units);
                     }
                 }
                 meet();
-                let product = Part::first(places.cell, layout);
-                self.to_units(product, &self.weights.first_back, self.d_h, t, &part, true);
+                self.to_units(&first, self.d_h, t, &part);
                 self.leave(t, &part);
             }
         }
@@ -235,73 +250,78 @@ impl<E: Element> Backward<'_, E> {
     }
 
     /// A product that gives something for every unit, `[B, H]`, at step `t`.
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "one product: its weights, its result and its place"
-    )]
-    unsafe fn to_units(
-        &self,
-        product: Part,
-        weights: &[E],
-        to: Shared<'_, E>,
-        t: usize,
-        part: &Parts,
-        add: bool,
-    ) {
-        let layout = self.places.layout;
-        let (panels, alive) = (layout.h_panels(), self.places.alive(t, &part.sequences));
-        for panel in part.panels.clone() {
-            // SAFETY: see the impl.
-            unsafe {
-                let product = Product {
-                    part: product,
-                    weights,
-                    first: panels.first(panel),
-                    vectors: panels.vectors(panel),
-                    to: to.at(0),
-                    row: layout.h_row(),
-                    add,
-                };
-                self.product(&product, t, &alive);
+    unsafe fn to_units(&self, source: &Source<'_, E>, to: Shared<'_, E>, t: usize, part: &Parts) {
+        let (panels, alive) = (
+            self.places.layout.h_panels(),
+            self.places.alive(t, &part.sequences),
+        );
+        for stretch in source.stretches(self.places.layout) {
+            for panel in part.panels.clone() {
+                // SAFETY: see the impl.
+                unsafe {
+                    let vectors = panels.first(panel)..panels.first(panel + 1);
+                    let to = (to.at(0), self.places.layout.h_row());
+                    self.product(source, vectors, stretch.clone(), (t, &alive), to);
+                }
             }
         }
     }
 
-    /// The rows of `alive` at step `t`.
-    unsafe fn product(&self, product: &Product<'_, E>, t: usize, alive: &Range<usize>) {
-        let layout = self.places.layout;
-        let (width, lanes, vectors) = (product.part.width(layout), layout.lanes, product.vectors);
-        self.tiles.cut(alive.len(), vectors, |first, rows| {
-            let b = alive.start + first;
-            // SAFETY: see the impl.
-            unsafe {
-                let c = product.to.add(b * product.row + product.first * lanes);
-                let (start, start_row) = if product.add {
-                    (c.cast_const(), product.row)
-                } else {
-                    (self.zeros.as_ptr(), 0)
-                };
-                let tile = Tile {
-                    a: self
-                        .places
-                        .columns(t, 0, b)
-                        .add(product.part.column * layout.unit),
-                    a_row: layout.row(),
-                    a_k: 1,
-                    a_segment: self.places.block_distance(t),
-                    b: product.weights[product.first * lanes * layout.blocks * width..].as_ptr(),
-                    b_k: vectors * lanes,
-                    b_segment: width * vectors * lanes,
-                    length: width,
-                    segments: layout.blocks,
-                    c,
-                    c_row: product.row,
-                    start,
-                    start_row,
-                };
-                self.tiles.run(rows, vectors, &tile);
-            }
-        });
+    /// The part of a product that comes from the blocks of `stretch`: some vectors of the rows `to`
+    /// of the sequences alive at step `t`. The first stretch starts the sums, later ones add.
+    unsafe fn product(
+        &self,
+        source: &Source<'_, E>,
+        columns: Range<usize>,
+        stretch: Range<usize>,
+        (t, alive): (usize, &Range<usize>),
+        (to, row): (*mut E, usize),
+    ) {
+        let (layout, places) = (self.places.layout, &self.places);
+        let (width, lanes, vectors) = (source.part.width(layout), layout.lanes, columns.len());
+        let height = layout.blocks * width;
+        let weights = |first: usize| {
+            let panel = first * lanes * height + stretch.start * width * vectors * lanes;
+            source.weights[panel % source.weights.len()..].as_ptr()
+        };
+        let add = source.add || stretch.start > 0;
+        self.tiles
+            .cut(alive.len(), vectors, |Cut { at, first, rows }| {
+                let b = alive.start + first;
+                // SAFETY: see the impl.
+                unsafe {
+                    let c = to.add(b * row + columns.start * lanes);
+                    let (start, start_row) = if add {
+                        (c.cast_const(), row)
+                    } else {
+                        (self.zeros.as_ptr(), 0)
+                    };
+                    let tile = Tile {
+                        a: places
+                            .columns(t, stretch.start, b)
+                            .add(source.part.column * layout.unit),
+                        a_row: layout.row(),
+                        a_k: 1,
+                        a_segment: places.block_distance(t),
+                        b: weights(columns.start),
+                        b_k: vectors * lanes,
+                        b_segment: width * vectors * lanes,
+                        length: width,
+                        segments: stretch.len(),
+                        c,
+                        c_row: row,
+                        start,
+                        start_row,
+                        ahead: Ahead::panel(
+                            weights(columns.end),
+                            (vectors, lanes),
+                            (width, stretch.len()),
+                            at,
+                        ),
+                    };
+                    self.tiles.run(rows, vectors, &tile);
+                }
+            });
     }
 
     /// Where a sequence was reset before step `t`, nothing flows further back.
@@ -335,6 +355,12 @@ impl<E: Element> Backward<'_, E> {
         let to = Shared::new(unsafe {
             std::slice::from_raw_parts_mut(dx.pointer(), steps.rows() * row)
         });
+        let part = Part::input(self.places.cell, layout);
+        let source = Source {
+            part,
+            weights: &self.weights.w_back,
+            add: false,
+        };
         together(threads, |member: Member<'_>| {
             let by_time = steps.count() >= 8 * member.count;
             let (times, sequences) = if by_time {
@@ -346,22 +372,26 @@ impl<E: Element> Backward<'_, E> {
                     bound(member.index)..bound(member.index + 1),
                 )
             };
-            for panel in 0..panels.count() {
-                for t in times.clone() {
-                    // SAFETY: members have disjoint steps or sequences, and `dx` a row for each.
-                    unsafe {
-                        let product = Product {
-                            part: Part::input(self.places.cell, layout),
-                            weights: &self.weights.w_back,
-                            first: panels.first(panel),
-                            vectors: panels.vectors(panel),
-                            to: to.at(steps.first_row(t) * row),
-                            row,
-                            add: false,
-                        };
-                        self.product(&product, t, &self.places.alive(t, &sequences));
+            let mut begin = times.start;
+            while begin < times.end {
+                let first = steps.first_row(begin);
+                let full = |t: &usize| steps.first_row(*t) - first >= ROWS;
+                let end = (begin + 1..times.end).find(full).unwrap_or(times.end);
+                for stretch in source.stretches(layout) {
+                    for panel in 0..panels.count() {
+                        for t in begin..end {
+                            // SAFETY: members have disjoint steps or sequences, and `dx` a row for
+                            // each.
+                            unsafe {
+                                let vectors = panels.first(panel)..panels.first(panel + 1);
+                                let to = (to.at(steps.first_row(t) * row), row);
+                                let alive = self.places.alive(t, &sequences);
+                                self.product(&source, vectors, stretch.clone(), (t, &alive), to);
+                            }
+                        }
                     }
                 }
+                begin = end;
             }
         });
     }

@@ -1,7 +1,7 @@
 //! The steps forward.
 
 use crate::element::Element;
-use crate::gemm::tile::{Tile, Tiles};
+use crate::gemm::tile::{Ahead, Cut, Tile, Tiles};
 use crate::memory::Rows;
 use crate::pool::{Member, together};
 use crate::recurrent::layout::Layout;
@@ -90,6 +90,17 @@ pub(super) struct Parts {
     pub(super) panels: Range<usize>,
 }
 
+impl Parts {
+    /// The block that follows `block` in this part, at the next step if it is the last.
+    pub(super) fn after(&self, block: usize) -> usize {
+        if block + 1 < self.blocks.end {
+            block + 1
+        } else {
+            self.blocks.start
+        }
+    }
+}
+
 pub(super) fn parts(layout: &Layout, steps: &Steps, split: Split, member: Member<'_>) -> Parts {
     let panels = layout.h_panels().count();
     match split {
@@ -124,6 +135,8 @@ struct Stripe {
     t: usize,
     b: usize,
     rows: usize,
+    /// Which tile of the block this is.
+    at: usize,
     x_row: usize,
     gates_row: usize,
 }
@@ -177,44 +190,49 @@ impl<E: Element> Forward<'_, E> {
         let few = part.sequences.len() * 2 < self.tiles.most_rows(vectors);
         let along_time = few && chunk.len() > 1 && steps.active(chunk.end - 1) == batch;
         for block in part.blocks.clone() {
+            let next = part.after(block);
             let stripe = |stripe| {
                 // SAFETY: see the impl.
-                unsafe { self.input_stripe(&input, block, stripe) }
+                unsafe { self.input_stripe(&input, (block, next), stripe) }
             };
             if along_time {
                 let (x_row, gates_row) = (batch * x_row, batch * layout.blocks * layout.row());
                 for b in part.sequences.clone() {
-                    self.tiles.cut(chunk.len(), vectors, |first, rows| {
-                        stripe(Stripe {
-                            t: chunk.start + first,
-                            b,
-                            rows,
-                            x_row,
-                            gates_row,
+                    self.tiles
+                        .cut(chunk.len(), vectors, |Cut { at, first, rows }| {
+                            stripe(Stripe {
+                                t: chunk.start + first,
+                                b,
+                                rows,
+                                at,
+                                x_row,
+                                gates_row,
+                            });
                         });
-                    });
                 }
             } else {
                 for t in chunk.clone() {
                     let alive = self.places.alive(t, &part.sequences);
-                    self.tiles.cut(alive.len(), vectors, |first, rows| {
-                        let b = alive.start + first;
-                        stripe(Stripe {
-                            t,
-                            b,
-                            rows,
-                            x_row,
-                            gates_row: layout.row(),
+                    self.tiles
+                        .cut(alive.len(), vectors, |Cut { at, first, rows }| {
+                            let b = alive.start + first;
+                            stripe(Stripe {
+                                t,
+                                b,
+                                rows,
+                                at: at + if t == chunk.start { 0 } else { vectors },
+                                x_row,
+                                gates_row: layout.row(),
+                            });
                         });
-                    });
                 }
             }
         }
     }
 
-    unsafe fn input_stripe(&self, input: &Part, block: usize, stripe: Stripe) {
+    unsafe fn input_stripe(&self, input: &Part, (block, next): (usize, usize), stripe: Stripe) {
         let layout = self.places.layout;
-        let width = input.width(layout);
+        let (width, vectors) = (input.width(layout), input.vectors(layout));
         let bias = &self.weights.bias[block * layout.row()..][..layout.row()];
         // SAFETY: `x` has all rows of the steps (checked), the weights all of the block.
         unsafe {
@@ -240,8 +258,14 @@ impl<E: Element> Forward<'_, E> {
                 c_row: stripe.gates_row,
                 start: bias.as_ptr(),
                 start_row: 0,
+                ahead: Ahead::panel(
+                    self.weights.w[next * layout.input * width..].as_ptr(),
+                    (vectors, layout.lanes),
+                    (layout.input, 1),
+                    stripe.at,
+                ),
             };
-            self.tiles.run(stripe.rows, input.vectors(layout), &tile);
+            self.tiles.run(stripe.rows, vectors, &tile);
         }
     }
 
@@ -257,7 +281,7 @@ impl<E: Element> Forward<'_, E> {
             };
             let two = places.layout.second > 0;
             for block in part.blocks.clone() {
-                self.recurrent_product(&first, t, block, &alive);
+                self.recurrent_product(&first, t, (block, part.after(block)), &alive);
                 let finish = if two { cell.operand } else { cell.forward };
                 finish(&places.units(t, block, &alive));
             }
@@ -269,7 +293,7 @@ impl<E: Element> Forward<'_, E> {
                     operand: places.operand(t, 0),
                 };
                 for block in part.blocks.clone() {
-                    self.recurrent_product(&second, t, block, &alive);
+                    self.recurrent_product(&second, t, (block, part.after(block)), &alive);
                     (cell.forward)(&places.units(t, block, &alive));
                 }
             }
@@ -281,37 +305,44 @@ impl<E: Element> Forward<'_, E> {
         &self,
         product: &Product<'_, E>,
         t: usize,
-        block: usize,
+        (block, next): (usize, usize),
         alive: &Range<usize>,
     ) {
         let layout = self.places.layout;
         let (width, h_row) = (product.part.width(layout), layout.h_row());
         let vectors = product.part.vectors(layout);
-        self.tiles.cut(alive.len(), vectors, |first, rows| {
-            let b = alive.start + first;
-            // SAFETY: see the impl; the operand has a row for every living sequence.
-            unsafe {
-                let c = self
-                    .places
-                    .columns(t, block, b)
-                    .add(product.part.column * layout.unit);
-                let tile = Tile {
-                    a: product.operand.add(b * h_row),
-                    a_row: h_row,
-                    a_k: 1,
-                    a_segment: 0,
-                    b: product.weights[block * layout.hidden * width..].as_ptr(),
-                    b_k: width,
-                    b_segment: 0,
-                    length: layout.hidden,
-                    segments: 1,
-                    c,
-                    c_row: layout.row(),
-                    start: c,
-                    start_row: layout.row(),
-                };
-                self.tiles.run(rows, vectors, &tile);
-            }
-        });
+        self.tiles
+            .cut(alive.len(), vectors, |Cut { at, first, rows }| {
+                let b = alive.start + first;
+                // SAFETY: see the impl; the operand has a row for every living sequence.
+                unsafe {
+                    let c = self
+                        .places
+                        .columns(t, block, b)
+                        .add(product.part.column * layout.unit);
+                    let tile = Tile {
+                        a: product.operand.add(b * h_row),
+                        a_row: h_row,
+                        a_k: 1,
+                        a_segment: 0,
+                        b: product.weights[block * layout.hidden * width..].as_ptr(),
+                        b_k: width,
+                        b_segment: 0,
+                        length: layout.hidden,
+                        segments: 1,
+                        c,
+                        c_row: layout.row(),
+                        start: c,
+                        start_row: layout.row(),
+                        ahead: Ahead::panel(
+                            product.weights[next * layout.hidden * width..].as_ptr(),
+                            (vectors, layout.lanes),
+                            (layout.hidden, 1),
+                            at,
+                        ),
+                    };
+                    self.tiles.run(rows, vectors, &tile);
+                }
+            });
     }
 }

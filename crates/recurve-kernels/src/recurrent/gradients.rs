@@ -1,7 +1,7 @@
 //! The gradients of the weights: large products over all steps and sequences.
 
 use crate::element::Element;
-use crate::gemm::tile::Tile;
+use crate::gemm::tile::{Ahead, Tile};
 use crate::memory::{Rows, Shared};
 use crate::pool::{Member, together};
 use crate::recurrent::places::Places;
@@ -23,6 +23,17 @@ enum Operand {
     Input,
     State,
     Second,
+}
+
+/// Some rows of a gradient, for one block of units.
+struct Piece<E> {
+    block: usize,
+    /// The block that comes next, and which piece of this block this is.
+    next: usize,
+    at: usize,
+    rows: usize,
+    left: *const E,
+    to: *mut E,
 }
 
 pub(super) struct Gradients<'a, E: Element> {
@@ -157,11 +168,21 @@ impl<'a, E: Element> Gradients<'a, E> {
                     self.copy_operand(operand, begin..end, &own, part.depth, copy.add(at));
                 }
                 for block in blocks.clone() {
-                    for piece in pieces.clone() {
+                    for (at, piece) in pieces.clone().enumerate() {
                         let own = bound(piece)..bound(piece + 1);
-                        let left = copy.add((own.start - rows.start) * depth);
-                        let to = to.at((block * height + own.start) * part.width(layout));
-                        self.tile(&part, block, begin..end, own.len(), left, to);
+                        let piece = Piece {
+                            block,
+                            next: if block + 1 < blocks.end {
+                                block + 1
+                            } else {
+                                blocks.start
+                            },
+                            at,
+                            rows: own.len(),
+                            left: copy.add((own.start - rows.start) * depth),
+                            to: to.at((block * height + own.start) * part.width(layout)),
+                        };
+                        self.tile(&part, begin..end, piece);
                     }
                 }
             }
@@ -213,21 +234,10 @@ impl<'a, E: Element> Gradients<'a, E> {
 
     /// One tile of a gradient over the steps of a chunk; stretches of steps with the same sequences
     /// alive are one product.
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "one tile: its operands, its place and its steps"
-    )]
-    unsafe fn tile(
-        &self,
-        part: &Part,
-        block: usize,
-        times: Range<usize>,
-        rows: usize,
-        mut left: *const E,
-        to: *mut E,
-    ) {
+    unsafe fn tile(&self, part: &Part, times: Range<usize>, piece: Piece<E>) {
         let (layout, steps) = (&self.layer.layout, self.places.steps);
-        let (width, mut fresh, mut t) = (part.width(layout), times.start == 0, times.start);
+        let (width, vectors) = (part.width(layout), part.vectors(layout));
+        let (mut left, mut t) = (piece.left, times.start);
         while t < times.end {
             let alive = steps.active(t);
             let same = (t..times.end)
@@ -235,33 +245,44 @@ impl<'a, E: Element> Gradients<'a, E> {
                 .count();
             // SAFETY: see `run` and `sum`.
             unsafe {
-                let (start, start_row) = if fresh {
+                let columns = |block| {
+                    self.places
+                        .columns(t, block, 0)
+                        .add(part.column * layout.unit)
+                        .cast_const()
+                };
+                let (start, start_row) = if t == 0 {
                     (self.zeros.as_ptr(), 0)
                 } else {
-                    (to.cast_const(), width)
+                    (piece.to.cast_const(), width)
                 };
+                let b_segment = layout.blocks * alive * layout.row();
+                let b = columns(piece.block);
                 let tile = Tile {
                     a: left,
                     a_row: 1,
-                    a_k: rows,
-                    a_segment: alive * rows,
-                    b: self
-                        .places
-                        .columns(t, block, 0)
-                        .add(part.column * layout.unit),
+                    a_k: piece.rows,
+                    a_segment: alive * piece.rows,
+                    b,
                     b_k: layout.row(),
-                    b_segment: layout.blocks * alive * layout.row(),
+                    b_segment,
                     length: alive,
                     segments: same,
-                    c: to,
+                    c: piece.to,
                     c_row: width,
                     start,
                     start_row,
+                    ahead: if piece.at < vectors {
+                        let line = columns(piece.next).wrapping_add(piece.at * layout.lanes);
+                        Ahead::rows(line, (layout.row(), b_segment))
+                    } else {
+                        Ahead::nothing(b)
+                    },
                 };
-                self.layer.tiles.run(rows, part.vectors(layout), &tile);
-                left = left.add(same * alive * rows);
+                self.layer.tiles.run(piece.rows, vectors, &tile);
+                left = left.add(same * alive * piece.rows);
             }
-            (fresh, t) = (false, t + same);
+            t += same;
         }
     }
 
