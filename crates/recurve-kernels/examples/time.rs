@@ -6,9 +6,7 @@ fn run<C: Cell>(name: &str, t: usize, b: usize, i: usize, h: usize, engine: Engi
     let mut layer = RecurrentLayer::<f32>::new(engine, CellKernels::of::<C>(engine.isa()), i, h);
     let g = C::GATES;
     let rnd = |n: usize| -> Vec<f32> {
-        (0..n)
-            .map(|k| ((k * 7919 % 1000) as f32 / 1000.0 - 0.5) * 0.1)
-            .collect()
+        (0..n).map(|k| ((k * 7919 % 1000) as f32 / 1000.0 - 0.5) * 0.1).collect()
     };
     let (w, r, bias) = (rnd(g * h * i), rnd(g * h * h), rnd(g * h));
     let steps = Steps::uniform(t, b);
@@ -24,23 +22,10 @@ fn run<C: Cell>(name: &str, t: usize, b: usize, i: usize, h: usize, engine: Engi
     let start = Instant::now();
     while start.elapsed().as_secs_f64() < 1.5 || times.len() < 5 {
         let t0 = Instant::now();
-        layer.set_weights(
-            Weights {
-                w: &w,
-                r: &r,
-                b: &bias,
-                b_r: &[],
-                p: &[],
-            },
-            true,
-        );
+        layer.set_weights(Weights { w: &w, r: &r, b: &bias, b_r: &[], p: &[] }, true);
         let t1 = Instant::now();
-        let batch = Sequences {
-            steps: &steps,
-            x: Rows::new(&x, i, i),
-            initial: [&[], &[]],
-            resets: &[],
-        };
+        let batch =
+            Sequences { steps: &steps, x: Rows::new(&x, i, i), initial: [&[], &[]], resets: &[] };
         layer.forward(&batch, true, &mut tape, [&mut [], &mut []]);
         let t2 = Instant::now();
         layer.backward(
@@ -52,13 +37,7 @@ fn run<C: Cell>(name: &str, t: usize, b: usize, i: usize, h: usize, engine: Engi
                 dx: Some(RowsMut::new(&mut dx, i, xr)),
                 d_initial: [&mut [], &mut []],
             },
-            WeightsMut {
-                w: &mut dw,
-                r: &mut dr,
-                b: &mut db,
-                b_r: &mut [],
-                p: &mut [],
-            },
+            WeightsMut { w: &mut dw, r: &mut dr, b: &mut db, b_r: &mut [], p: &mut [] },
         );
         let t3 = Instant::now();
         times.push((t3 - t0).as_secs_f64() * 1e3);

@@ -62,9 +62,7 @@ impl Isa {
         Isa::available()
             .into_iter()
             .find(|isa| isa.name() == name)
-            .ok_or_else(|| UnknownIsa {
-                name: name.to_owned(),
-            })
+            .ok_or_else(|| UnknownIsa { name: name.to_owned() })
     }
 
     /// `avx512`, `avx2` or `portable`.

@@ -22,10 +22,7 @@ impl Engine {
     /// # Errors
     /// Where `RECURVE_ISA` names what is not there.
     pub fn detect() -> Result<Self, UnknownIsa> {
-        Ok(Self {
-            isa: Isa::chosen()?,
-            threads: available_threads(),
-        })
+        Ok(Self { isa: Isa::chosen()?, threads: available_threads() })
     }
 
     /// The given instruction set, one thread.
@@ -36,10 +33,7 @@ impl Engine {
     /// The same with `threads` threads, at least 1; no more are used than the process may.
     #[must_use]
     pub fn with_threads(self, threads: usize) -> Self {
-        Self {
-            threads: threads.max(1),
-            ..self
-        }
+        Self { threads: threads.max(1), ..self }
     }
 
     /// The instruction set.
@@ -63,10 +57,6 @@ impl Engine {
 
     /// The threads that `operations` are worth.
     pub(crate) fn threads_for(self, operations: usize) -> usize {
-        if operations < WORTH_A_THREAD {
-            1
-        } else {
-            self.threads
-        }
+        if operations < WORTH_A_THREAD { 1 } else { self.threads }
     }
 }

@@ -24,11 +24,7 @@ unsafe impl<E: Element> Sync for Buffer<E> {}
 impl<E: Element> Buffer<E> {
     /// An empty buffer.
     pub const fn new() -> Self {
-        Self {
-            start: NonNull::dangling(),
-            len: 0,
-            room: 0,
-        }
+        Self { start: NonNull::dangling(), len: 0, room: 0 }
     }
 
     /// `len` zeros.
@@ -44,14 +40,8 @@ impl<E: Element> Buffer<E> {
             let layout = Self::layout(len);
             // SAFETY: the layout has a size above zero, as `len > room >= 0`.
             let start = unsafe { alloc_zeroed(layout) };
-            let Some(start) = NonNull::new(start.cast::<E>()) else {
-                handle_alloc_error(layout)
-            };
-            *self = Self {
-                start,
-                len,
-                room: len,
-            };
+            let Some(start) = NonNull::new(start.cast::<E>()) else { handle_alloc_error(layout) };
+            *self = Self { start, len, room: len };
         }
         self.len = len;
     }
@@ -122,11 +112,7 @@ impl<'a, E: Copy> Rows<'a, E> {
     /// Where the stride is less than the width.
     pub fn new(data: &'a [E], width: usize, stride: usize) -> Self {
         assert!(stride >= width, "rows of {width} cannot be {stride} apart");
-        Self {
-            data,
-            width,
-            stride,
-        }
+        Self { data, width, stride }
     }
     /// How many rows there are.
     pub fn count(&self) -> usize {
@@ -172,19 +158,11 @@ impl<'a, E: Copy> RowsMut<'a, E> {
     /// Where the stride is less than the width.
     pub fn new(data: &'a mut [E], width: usize, stride: usize) -> Self {
         assert!(stride >= width, "rows of {width} cannot be {stride} apart");
-        Self {
-            data,
-            width,
-            stride,
-        }
+        Self { data, width, stride }
     }
     /// The same rows, to read.
     pub fn rows(&self) -> Rows<'_, E> {
-        Rows {
-            data: self.data,
-            width: self.width,
-            stride: self.stride,
-        }
+        Rows { data: self.data, width: self.width, stride: self.stride }
     }
     /// Row `at`.
     pub fn row_mut(&mut self, at: usize) -> &mut [E] {
@@ -218,11 +196,7 @@ unsafe impl<E: Send> Sync for Shared<'_, E> {}
 
 impl<'a, E> Shared<'a, E> {
     pub(crate) fn new(slice: &'a mut [E]) -> Self {
-        Self {
-            start: slice.as_mut_ptr(),
-            len: slice.len(),
-            borrow: PhantomData,
-        }
+        Self { start: slice.as_mut_ptr(), len: slice.len(), borrow: PhantomData }
     }
 
     pub(crate) fn is_empty(self) -> bool {

@@ -62,11 +62,7 @@ pub fn together(threads: usize, work: impl Fn(Member<'_>) + Sync) {
             return crew.run(count, &work);
         }
     }
-    work(Member {
-        index: 0,
-        count: 1,
-        meeting: &Meeting::default(),
-    });
+    work(Member { index: 0, count: 1, meeting: &Meeting::default() });
 }
 
 #[derive(Default)]
@@ -84,10 +80,7 @@ impl Meeting {
             self.round.store(round.wrapping_add(1), Ordering::Release);
         } else {
             spin(|| {
-                assert!(
-                    !self.broken.load(Ordering::Relaxed),
-                    "another worker panicked"
-                );
+                assert!(!self.broken.load(Ordering::Relaxed), "another worker panicked");
                 self.round.load(Ordering::Acquire) != round
             });
         }
@@ -157,18 +150,12 @@ impl Crew {
         for index in 1..=workers {
             let board = Arc::clone(&board);
             let name = format!("recurve-{index}");
-            match std::thread::Builder::new()
-                .name(name)
-                .spawn(move || work_for(&board, index))
-            {
+            match std::thread::Builder::new().name(name).spawn(move || work_for(&board, index)) {
                 Ok(_) => started += 1,
                 Err(_) => break,
             }
         }
-        Self {
-            workers: started,
-            board,
-        }
+        Self { workers: started, board }
     }
 
     fn run(&self, count: usize, work: &Work<'_>) {
@@ -180,25 +167,13 @@ impl Crew {
         let board = &*self.board;
         board.left.store(self.workers, Ordering::Relaxed);
         {
-            let mut job = board
-                .job
-                .lock()
-                .expect("no worker panics while it holds the lock");
-            *job = Some(Job {
-                work: endless,
-                meeting: &meeting,
-                count,
-            });
+            let mut job = board.job.lock().expect("no worker panics while it holds the lock");
+            *job = Some(Job { work: endless, meeting: &meeting, count });
             board.orders.fetch_add(1, Ordering::Release);
             board.called.notify_all();
         }
-        let mine = catch_unwind(AssertUnwindSafe(|| {
-            work(Member {
-                index: 0,
-                count,
-                meeting: &meeting,
-            })
-        }));
+        let mine =
+            catch_unwind(AssertUnwindSafe(|| work(Member { index: 0, count, meeting: &meeting })));
         if mine.is_err() {
             meeting.broken.store(true, Ordering::Relaxed);
         }
@@ -215,16 +190,10 @@ fn work_for(board: &Board, index: usize) {
     loop {
         let mut new_order = || board.orders.load(Ordering::Acquire) != seen;
         let spotted = spin_for_a_while(&mut new_order);
-        let mut job = board
-            .job
-            .lock()
-            .expect("nobody panics while holding the lock");
+        let mut job = board.job.lock().expect("nobody panics while holding the lock");
         if !spotted {
             while board.orders.load(Ordering::Acquire) == seen {
-                job = board
-                    .called
-                    .wait(job)
-                    .expect("nobody panics while holding the lock");
+                job = board.called.wait(job).expect("nobody panics while holding the lock");
             }
         }
         let order = *job;
@@ -235,11 +204,7 @@ fn work_for(board: &Board, index: usize) {
         {
             // SAFETY: the caller keeps both alive until every worker has counted itself out below.
             let (work, meeting) = unsafe { (&*job.work, &*job.meeting) };
-            let member = Member {
-                index,
-                count: job.count,
-                meeting,
-            };
+            let member = Member { index, count: job.count, meeting };
             if catch_unwind(AssertUnwindSafe(|| work(member))).is_err() {
                 meeting.broken.store(true, Ordering::Relaxed);
             }

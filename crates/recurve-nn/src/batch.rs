@@ -31,29 +31,17 @@ pub enum Input<'a, E> {
 impl<'a, E> Batch<'a, E> {
     /// `batch` sequences of `steps` steps.
     pub fn new(steps: usize, batch: usize, input: Input<'a, E>) -> Self {
-        Self {
-            steps,
-            batch,
-            input,
-            lengths: None,
-            resets: None,
-        }
+        Self { steps, batch, input, lengths: None, resets: None }
     }
     /// The same with lengths.
     #[must_use]
     pub fn lengths(self, lengths: &'a [usize]) -> Self {
-        Self {
-            lengths: Some(lengths),
-            ..self
-        }
+        Self { lengths: Some(lengths), ..self }
     }
     /// The same with resets.
     #[must_use]
     pub fn resets(self, resets: &'a [bool]) -> Self {
-        Self {
-            resets: Some(resets),
-            ..self
-        }
+        Self { resets: Some(resets), ..self }
     }
 }
 
@@ -94,12 +82,7 @@ impl Order {
             .flat_map(|t| (0..steps.active(t)).map(move |b| (t, b)))
             .map(|(t, b)| steps.first_row(steps.lengths()[b] - 1 - t) + b)
             .collect();
-        Ok(Self {
-            steps,
-            sequence,
-            mirror,
-            given,
-        })
+        Ok(Self { steps, sequence, mirror, given })
     }
 
     pub(crate) fn is_of(&self, steps: usize, batch: usize, lengths: Option<&[usize]>) -> bool {

@@ -37,11 +37,7 @@ pub(crate) fn sizes(kind: CellKind) -> Sizes {
     impl WithCell for Of {
         type Output = Sizes;
         fn with<C: Cell>(self) -> Sizes {
-            Sizes {
-                gates: C::GATES,
-                states: C::STATES,
-                peepholes: C::PEEPHOLES,
-            }
+            Sizes { gates: C::GATES, states: C::STATES, peepholes: C::PEEPHOLES }
         }
     }
     with_cell(kind, Of)

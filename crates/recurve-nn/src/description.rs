@@ -162,19 +162,8 @@ impl Recurrent {
     /// One layer of `hidden` units in one direction, without dropout. The bias is single but for the
     /// GRU with the reset after the product, whose candidate has two.
     pub fn new(cell: CellKind, hidden: usize) -> Self {
-        let bias = if cell == CellKind::Gru {
-            Bias::Two
-        } else {
-            Bias::One
-        };
-        Self {
-            cell,
-            hidden,
-            layers: 1,
-            bidirectional: false,
-            bias,
-            dropout: 0.0,
-        }
+        let bias = if cell == CellKind::Gru { Bias::Two } else { Bias::One };
+        Self { cell, hidden, layers: 1, bidirectional: false, bias, dropout: 0.0 }
     }
     /// The same with `layers` layers.
     #[must_use]
@@ -184,10 +173,7 @@ impl Recurrent {
     /// The same in both directions.
     #[must_use]
     pub fn bidirectional(self) -> Self {
-        Self {
-            bidirectional: true,
-            ..self
-        }
+        Self { bidirectional: true, ..self }
     }
     /// The same with these biases.
     #[must_use]
@@ -212,17 +198,11 @@ impl Recurrent {
 impl Description {
     /// A model that reads tokens, still without layers.
     pub fn tokens(vocabulary: usize) -> Self {
-        Self {
-            input: InputKind::Tokens { vocabulary },
-            layers: vec![],
-        }
+        Self { input: InputKind::Tokens { vocabulary }, layers: vec![] }
     }
     /// A model that reads `width` numbers per step, still without layers.
     pub fn values(width: usize) -> Self {
-        Self {
-            input: InputKind::Values { width },
-            layers: vec![],
-        }
+        Self { input: InputKind::Values { width }, layers: vec![] }
     }
     /// The same with an embedding on top.
     #[must_use]
@@ -283,21 +263,8 @@ impl Description {
             if pooled && matches!(layer, Layer::Pool { .. } | Layer::Recurrent(_)) {
                 return refuse("there are no steps left after pooling");
             }
-            width = match layer {
-                Layer::Embedding { width } => positive(*width, "embedding width")?,
-                Layer::Linear { outputs } => positive(*outputs, "linear outputs")?,
-                Layer::Recurrent(recurrent) => {
-                    positive(recurrent.hidden, "hidden")?;
-                    positive(recurrent.layers, "layers")?;
-                    rate(recurrent.dropout)?;
-                    recurrent.width()
-                }
-                Layer::Dropout { rate: p } => {
-                    rate(*p)?;
-                    width
-                }
-                Layer::Pool { .. } | Layer::LayerNorm => width,
-            };
+            width = output_width(layer, width)
+                .map_err(|error| Error::new(format!("layer {at}: {error}")))?;
             tokens = false;
             pooled |= matches!(layer, Layer::Pool { .. });
             widths.push(width);
@@ -318,30 +285,46 @@ impl Description {
 
     /// Whether there is one output for a whole sequence instead of one per step.
     pub fn is_pooled(&self) -> bool {
-        self.layers
-            .iter()
-            .any(|layer| matches!(layer, Layer::Pool { .. }))
+        self.layers.iter().any(|layer| matches!(layer, Layer::Pool { .. }))
     }
 }
 
-fn positive(size: usize, what: &str) -> Result<usize> {
-    // So large that no product of two sizes overflows.
-    if (1..=1 << 28).contains(&size) {
-        Ok(size)
-    } else {
-        Err(Error::new(format!(
-            "{what} is {size}; it must be at least 1 and at most {}",
-            1 << 28
-        )))
+/// The width of what comes out of a layer into which `width` values go.
+fn output_width(layer: &Layer, width: usize) -> Result<usize> {
+    match layer {
+        Layer::Embedding { width } => positive(*width, "embedding width"),
+        Layer::Linear { outputs } => positive(*outputs, "linear outputs"),
+        Layer::Recurrent(recurrent) => {
+            positive(recurrent.hidden, "hidden")?;
+            within(recurrent.layers, "layers", MOST_LAYERS)?;
+            rate(recurrent.dropout)?;
+            Ok(recurrent.width())
+        }
+        Layer::Dropout { rate: p } => rate(*p).map(|()| width),
+        Layer::Pool { .. } | Layer::LayerNorm => Ok(width),
     }
+}
+
+/// So small that no product of two sizes overflows.
+const MOST_VALUES: usize = 1 << 28;
+/// So small that a list of all parameters fits in memory.
+const MOST_LAYERS: usize = 1 << 12;
+
+fn positive(size: usize, what: &str) -> Result<usize> {
+    within(size, what, MOST_VALUES)
+}
+
+fn within(size: usize, what: &str, most: usize) -> Result<usize> {
+    if (1..=most).contains(&size) {
+        return Ok(size);
+    }
+    Err(Error::new(format!("{what} is {size}; it must be at least 1 and at most {most}")))
 }
 
 fn rate(rate: f64) -> Result<()> {
     if (0.0..1.0).contains(&rate) {
         Ok(())
     } else {
-        Err(Error::new(format!(
-            "a dropout of {rate}; it must be at least 0 and less than 1"
-        )))
+        Err(Error::new(format!("a dropout of {rate}; it must be at least 0 and less than 1")))
     }
 }

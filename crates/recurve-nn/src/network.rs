@@ -19,14 +19,26 @@ pub struct Network<E: Element> {
     nodes: Vec<Box<dyn Node<E>>>,
     parameters: usize,
     input_gradient: bool,
-    /// The last batch, in the order of its rows.
+    ready: Ready,
+    /// The last batch, in the order of its rows; and the order before it, so that a stream that
+    /// changes between two shapes makes neither anew.
     order: Order,
+    spare: Order,
     tokens: Vec<u32>,
     values: Flow<E>,
     resets: Vec<bool>,
     state: State<E>,
+    /// What the last pass was for; for training only until backward has used what it kept.
     mode: Mode,
     output: Flow<E>,
+}
+
+/// What the weights of a network are ready for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ready {
+    Nothing,
+    Forward,
+    Backward,
 }
 
 impl<E: Element> Network<E> {
@@ -42,9 +54,7 @@ impl<E: Element> Network<E> {
         for (at, layer) in description.layers.iter().enumerate() {
             let (input, output) = (widths[at], widths[at + 1]);
             let range = |name: &str| {
-                entries
-                    .get(&format!("{at}.{name}"))
-                    .map_or(0..0, |entry| entry.range.clone())
+                entries.get(&format!("{at}.{name}")).map_or(0..0, |entry| entry.range.clone())
             };
             nodes.push(match layer {
                 Layer::Embedding { width } => {
@@ -53,11 +63,7 @@ impl<E: Element> Network<E> {
                 Layer::Recurrent(stack) => {
                     let first = states;
                     states += stack.layers * stack.directions();
-                    reverse_from = if stack.bidirectional {
-                        stack.hidden
-                    } else {
-                        usize::MAX
-                    };
+                    reverse_from = if stack.bidirectional { stack.hidden } else { usize::MAX };
                     Box::new(Stack::new(engine, at, stack, input, &entries, first))
                 }
                 Layer::Dropout { rate } => {
@@ -86,7 +92,9 @@ impl<E: Element> Network<E> {
             nodes,
             parameters: entries.len(),
             input_gradient: false,
+            ready: Ready::Nothing,
             order: Order::new(0, 0, None)?,
+            spare: Order::new(0, 0, None)?,
             tokens: vec![],
             values: Flow::tight(widths[0]),
             resets: vec![],
@@ -102,14 +110,12 @@ impl<E: Element> Network<E> {
     /// # Panics
     /// Where the number of weights is not that of the description.
     pub fn load(&mut self, values: &[E], backward: bool) {
-        assert_eq!(
-            values.len(),
-            self.parameters,
-            "the weights are those of the description"
-        );
+        assert_eq!(values.len(), self.parameters, "the weights are those of the description");
         for node in &mut self.nodes {
             node.load(values, backward);
         }
+        self.ready = if backward { Ready::Backward } else { Ready::Forward };
+        self.mode = Mode::Infer;
     }
 
     /// What the network is made of.
@@ -134,15 +140,18 @@ impl<E: Element> Network<E> {
     /// in the order of [`Network::order`], or one per sequence after pooling.
     ///
     /// # Errors
-    /// Where the batch or the state does not fit the model.
+    /// Where the batch or the state does not fit the model, or the network has no weights yet.
     pub fn forward(
         &mut self,
         batch: &Batch<'_, E>,
         state: Option<&mut State<E>>,
         mode: Mode,
     ) -> Result<&[E]> {
+        self.mode = Mode::Infer;
+        if self.ready == Ready::Nothing {
+            return Err(Error::new("the network has no weights yet; load them first"));
+        }
         self.take(batch)?;
-        self.mode = mode;
         match &state {
             Some(state) => self.check_state(state)?,
             None if self.state.batch() == batch.batch => self.state.reset(),
@@ -150,11 +159,7 @@ impl<E: Element> Network<E> {
         }
         let parts = state.map_or_else(|| self.state.parts_mut(), State::parts_mut);
         let (order, resets) = (&self.order, self.resets.as_slice());
-        let context = Context {
-            order,
-            resets,
-            mode,
-        };
+        let context = Context { order, resets, mode };
         for at in 0..self.nodes.len() {
             let (below, rest) = self.nodes.split_at_mut(at);
             let input = match below.last() {
@@ -163,16 +168,14 @@ impl<E: Element> Network<E> {
             };
             rest[0].forward(&context, input, parts);
         }
-        let rows = self
-            .nodes
-            .last()
-            .map_or_else(|| self.values.rows(), |node| node.output());
+        let rows = self.nodes.last().map_or_else(|| self.values.rows(), |node| node.output());
         copy(
             rows,
             &mut self.output,
             self.order.rows(),
             self.description.is_pooled().then_some(batch.batch),
         );
+        self.mode = mode;
         Ok(self.output.rows().data())
     }
 
@@ -181,7 +184,8 @@ impl<E: Element> Network<E> {
     /// batch (zeros if absent) and is replaced by those of the states before it.
     ///
     /// # Errors
-    /// Where the last pass was not for training, or a size does not fit.
+    /// Where the last pass was not for training, or is already used up, or the weights were not loaded
+    /// for backward, or a size does not fit.
     pub fn backward(
         &mut self,
         d_output: &[E],
@@ -189,7 +193,12 @@ impl<E: Element> Network<E> {
         d_state: Option<&mut State<E>>,
     ) -> Result<()> {
         if self.mode == Mode::Infer {
-            return Err(Error::new("backward follows a forward pass for training"));
+            let text = "backward follows a forward pass for training, one backward for each";
+            return Err(Error::new(text));
+        }
+        if self.ready != Ready::Backward {
+            let text = "the weights are loaded for forward only; load them for backward too";
+            return Err(Error::new(text));
         }
         let (width, expected) = (self.output_width(), self.output.rows().data().len());
         if d_output.len() != expected || gradients.len() != self.parameters {
@@ -207,35 +216,20 @@ impl<E: Element> Network<E> {
         }
         let parts = d_state.map_or_else(|| self.state.parts_mut(), State::parts_mut);
         let (order, resets) = (&self.order, self.resets.as_slice());
-        let context = Context {
-            order,
-            resets,
-            mode: self.mode,
-        };
+        let mode = std::mem::replace(&mut self.mode, Mode::Infer);
+        let context = Context { order, resets, mode };
         for at in (0..self.nodes.len()).rev() {
             let (below, rest) = self.nodes.split_at_mut(at);
-            let [node, above @ ..] = rest else {
-                unreachable!("`at` counts the nodes")
-            };
+            let [node, above @ ..] = rest else { unreachable!("`at` counts the nodes") };
             let input = match below.last() {
                 Some(node) => Signal::Rows(node.output()),
                 None => input(&self.description, &self.tokens, &self.values),
             };
-            let dy = above.first().map_or_else(
-                || Rows::new(d_output, width, width),
-                |above| above.d_input(),
-            );
+            let dy = above
+                .first()
+                .map_or_else(|| Rows::new(d_output, width, width), |above| above.d_input());
             let input_wanted = at > 0 || self.input_gradient;
-            node.backward(
-                &context,
-                input,
-                Back {
-                    dy,
-                    d_states: parts,
-                    input_wanted,
-                    gradients,
-                },
-            );
+            node.backward(&context, input, Back { dy, d_states: parts, input_wanted, gradients });
         }
         Ok(())
     }
@@ -244,10 +238,7 @@ impl<E: Element> Network<E> {
     /// order of [`Network::order`]; if asked for by [`Network::set_input_gradient`].
     pub fn d_input(&self) -> Option<Rows<'_, E>> {
         let values = matches!(self.description.input, InputKind::Values { .. });
-        let node = self
-            .nodes
-            .first()
-            .filter(|_| values && self.input_gradient)?;
+        let node = self.nodes.first().filter(|_| values && self.input_gradient)?;
         Some(node.d_input())
     }
 
@@ -267,43 +258,31 @@ impl<E: Element> Network<E> {
 
     /// Copies the rows of a batch in the order of the layers.
     fn take(&mut self, batch: &Batch<'_, E>) -> Result<()> {
-        if !self.order.is_of(batch.steps, batch.batch, batch.lengths) {
+        check_sizes(batch, self.description.input)?;
+        let is_of = |order: &Order| order.is_of(batch.steps, batch.batch, batch.lengths);
+        if !is_of(&self.order) {
+            std::mem::swap(&mut self.order, &mut self.spare);
+        }
+        if !is_of(&self.order) {
             self.order = Order::new(batch.steps, batch.batch, batch.lengths)?;
         }
-        let places = batch.steps * batch.batch;
-        let expect = |what: &str, found: usize, expected: usize| {
-            if found == expected {
-                return Ok(());
-            }
-            let (t, b) = (batch.steps, batch.batch);
-            Err(Error::new(format!(
-                "{found} {what} for {t} steps of {b} sequences, expected {expected}"
-            )))
-        };
         self.resets.clear();
-        if let Some(resets) = batch.resets {
-            expect("resets", resets.len(), places)?;
-            if resets.contains(&true) {
-                self.order.gather(resets, &mut self.resets);
-            }
+        if let Some(resets) = batch.resets.filter(|resets| resets.contains(&true)) {
+            self.order.gather(resets, &mut self.resets);
         }
         match (batch.input, self.description.input) {
             (Input::Tokens(tokens), InputKind::Tokens { vocabulary }) => {
-                expect("tokens", tokens.len(), places)?;
                 self.order.gather(tokens, &mut self.tokens);
-                match self
-                    .tokens
-                    .iter()
-                    .find(|token| **token as usize >= vocabulary)
-                {
-                    Some(token) => Err(Error::new(format!(
-                        "token {token} of a vocabulary of {vocabulary}"
+                let mut read = self.order.places().zip(&self.tokens);
+                match read.find(|(_, token)| **token as usize >= vocabulary) {
+                    Some(((_, t, b), token)) => Err(Error::new(format!(
+                        "token {token} at step {t} of sequence {b}; the model knows the tokens 0 to {}",
+                        vocabulary - 1
                     ))),
                     None => Ok(()),
                 }
             }
             (Input::Values(values), InputKind::Values { width }) => {
-                expect("values", values.len(), places * width)?;
                 self.values.resize(self.order.rows());
                 for (row, t, b) in self.order.places() {
                     let from = &values[(t * batch.batch + b) * width..][..width];
@@ -311,10 +290,32 @@ impl<E: Element> Network<E> {
                 }
                 Ok(())
             }
-            (Input::Tokens(_), _) => Err(Error::new("tokens for a model that reads values")),
-            (Input::Values(_), _) => Err(Error::new("values for a model that reads tokens")),
+            _ => unreachable!("the kind of input was checked"),
         }
     }
+}
+
+/// Whether the slices of a batch are as long as it says, and of the kind that the model reads.
+fn check_sizes<E: Element>(batch: &Batch<'_, E>, kind: InputKind) -> Result<()> {
+    let (t, b) = (batch.steps, batch.batch);
+    let places = t.saturating_mul(b);
+    let (what, found, expected) = match (batch.input, kind) {
+        (Input::Tokens(tokens), InputKind::Tokens { .. }) => ("tokens", tokens.len(), places),
+        (Input::Values(values), InputKind::Values { width }) => {
+            ("values", values.len(), places.saturating_mul(width))
+        }
+        (Input::Tokens(_), _) => return Err(Error::new("tokens for a model that reads values")),
+        (Input::Values(_), _) => return Err(Error::new("values for a model that reads tokens")),
+    };
+    let resets = batch.resets.map_or(places, <[bool]>::len);
+    for (what, found, expected) in [(what, found, expected), ("resets", resets, places)] {
+        if found != expected {
+            return Err(Error::new(format!(
+                "{found} {what} for {t} steps of {b} sequences, expected {expected}"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn input<'a, E: Element>(

@@ -77,11 +77,7 @@ impl Entries {
                     to.add(format!("{at}.layer-norm.shift"), &[output], Role::Shift)?;
                 }
                 Layer::Linear { outputs } => {
-                    to.add(
-                        format!("{at}.linear.weight"),
-                        &[*outputs, input],
-                        Role::LinearWeights,
-                    )?;
+                    to.add(format!("{at}.linear.weight"), &[*outputs, input], Role::LinearWeights)?;
                     to.add(format!("{at}.linear.bias"), &[*outputs], Role::LinearBias)?;
                 }
                 Layer::Dropout { .. } | Layer::Pool { .. } => {}
@@ -115,23 +111,12 @@ impl Entries {
     }
 
     fn add(&mut self, name: String, shape: &[usize], role: Role) -> Result<()> {
-        let size = shape
-            .iter()
-            .try_fold(1_usize, |size, n| size.checked_mul(*n));
-        let end = size
-            .and_then(|size| size.checked_add(self.len()))
-            .filter(|end| *end < 1 << 40);
+        let size = shape.iter().try_fold(1_usize, |size, n| size.checked_mul(*n));
+        let end = size.and_then(|size| size.checked_add(self.len())).filter(|end| *end < 1 << 40);
         let Some(end) = end else {
-            return Err(Error::new(format!(
-                "{name} {shape:?} is larger than any memory"
-            )));
+            return Err(Error::new(format!("{name} {shape:?} is larger than any memory")));
         };
-        self.entries.push(Entry {
-            name,
-            shape: shape.to_vec(),
-            range: self.len()..end,
-            role,
-        });
+        self.entries.push(Entry { name, shape: shape.to_vec(), range: self.len()..end, role });
         Ok(())
     }
 
@@ -169,11 +154,7 @@ impl<E: Element> Model<E> {
     pub fn new(description: Description) -> Result<Self> {
         let entries = Entries::of(&description)?;
         let values = Buffer::zeros(entries.len());
-        Ok(Self {
-            description,
-            entries,
-            values,
-        })
+        Ok(Self { description, entries, values })
     }
     /// What the model is made of.
     pub fn description(&self) -> &Description {
@@ -193,9 +174,7 @@ impl<E: Element> Model<E> {
     }
     /// The weights called `name`.
     pub fn get(&self, name: &str) -> Option<&[E]> {
-        self.entries
-            .get(name)
-            .map(|entry| &self.values[entry.range.clone()])
+        self.entries.get(name).map(|entry| &self.values[entry.range.clone()])
     }
     /// The weights called `name`, to change.
     pub fn get_mut(&mut self, name: &str) -> Option<&mut [E]> {

@@ -24,38 +24,29 @@ impl<E: Element> Session<E> {
     /// `batch` streams, states zero.
     ///
     /// # Errors
-    /// Where the model cannot run step by step: a bidirectional layer needs the end of the sequence,
-    /// and the mean and the maximum over a sequence are not known before it.
+    /// Where there is no stream, or the model cannot run step by step: a bidirectional layer needs the
+    /// end of the sequence, and the mean and the maximum over a sequence are not known before it.
     pub fn new(model: &Model<E>, engine: Engine, batch: usize) -> Result<Self> {
         let description = model.description();
         check(description)?;
+        if batch == 0 {
+            return Err(Error::new("a session of 0 streams; it needs at least 1"));
+        }
         let mut network = Network::new(description, engine)?;
         network.load(model.values(), false);
         let input = match description.input {
             InputKind::Tokens { .. } => 0,
             InputKind::Values { width } => width,
         };
-        let mut session = Self {
-            network,
-            state: State::zero(description, batch),
-            batch,
-            input,
-        };
+        let mut session = Self { network, state: State::zero(description, batch), batch, input };
         session.warm_up()?;
         Ok(session)
     }
 
     /// Runs one step that is forgotten, so that later ones find all memory allocated.
     fn warm_up(&mut self) -> Result<()> {
-        let (values, tokens) = (
-            vec![E::default(); self.batch * self.input],
-            vec![0; self.batch],
-        );
-        let input = if self.input == 0 {
-            Input::Tokens(&tokens)
-        } else {
-            Input::Values(&values)
-        };
+        let (values, tokens) = (vec![E::default(); self.batch * self.input], vec![0; self.batch]);
+        let input = if self.input == 0 { Input::Tokens(&tokens) } else { Input::Values(&values) };
         self.network.forward(
             &Batch::new(1, self.batch, input),
             Some(&mut self.state),
@@ -75,11 +66,7 @@ impl<E: Element> Session<E> {
     /// # Panics
     /// Where the number of values is not `B * I`.
     pub fn step(&mut self, x: &[E]) -> &[E] {
-        assert_eq!(
-            x.len(),
-            self.batch * self.input,
-            "a step has `batch * input width` values"
-        );
+        assert_eq!(x.len(), self.batch * self.input, "a step has `batch * input width` values");
         self.advance(1, Input::Values(x))
     }
 
@@ -99,10 +86,7 @@ impl<E: Element> Session<E> {
     /// Where the number of values is not a multiple of `B * I`.
     pub fn run(&mut self, x: &[E]) -> &[E] {
         let row = self.batch * self.input;
-        assert!(
-            row > 0 && x.len().is_multiple_of(row),
-            "steps have `batch * input width` values"
-        );
+        assert!(row > 0 && x.len().is_multiple_of(row), "steps have `batch * input width` values");
         self.advance(x.len() / row, Input::Values(x))
     }
 
@@ -111,19 +95,13 @@ impl<E: Element> Session<E> {
     /// # Panics
     /// Where the number of tokens is not a multiple of `B`, or one is not in the vocabulary.
     pub fn run_tokens(&mut self, tokens: &[u32]) -> &[E] {
-        assert!(
-            tokens.len().is_multiple_of(self.batch),
-            "steps have one token per stream"
-        );
+        assert!(tokens.len().is_multiple_of(self.batch), "steps have one token per stream");
         self.advance(tokens.len() / self.batch, Input::Tokens(tokens))
     }
 
     fn advance(&mut self, steps: usize, input: Input<'_, E>) -> &[E] {
         let batch = Batch::new(steps, self.batch, input);
-        match self
-            .network
-            .forward(&batch, Some(&mut self.state), Mode::Infer)
-        {
+        match self.network.forward(&batch, Some(&mut self.state), Mode::Infer) {
             Ok(output) => output,
             Err(error) => panic!("{error}"),
         }
@@ -150,9 +128,7 @@ fn check(description: &Description) -> Result<()> {
                 let text = "a bidirectional layer reads from the end of a sequence; it cannot run step by step";
                 return Err(Error::new(text));
             }
-            Layer::Pool {
-                by: Pooling::Mean | Pooling::Max,
-            } => {
+            Layer::Pool { by: Pooling::Mean | Pooling::Max } => {
                 let text = "the mean or maximum over a sequence is known at its end only; it cannot run step by step";
                 return Err(Error::new(text));
             }

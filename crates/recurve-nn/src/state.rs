@@ -33,17 +33,11 @@ impl<E: Element> State<E> {
             let two = cells::sizes(stack.cell).states > 1;
             let size = batch * stack.hidden;
             let zeros = move || vec![E::default(); size];
-            let part = Part {
-                hidden: stack.hidden,
-                h: zeros(),
-                c: if two { zeros() } else { vec![] },
-            };
+            let part =
+                Part { hidden: stack.hidden, h: zeros(), c: if two { zeros() } else { vec![] } };
             std::iter::repeat_n(part, stack.layers * stack.directions())
         });
-        Self {
-            batch,
-            parts: parts.collect(),
-        }
+        Self { batch, parts: parts.collect() }
     }
 
     /// Whether the layers are those of `description`.
@@ -51,17 +45,10 @@ impl<E: Element> State<E> {
         let batch = self.batch;
         let expected = description.stacks().flat_map(|stack| {
             let size = batch * stack.hidden;
-            let c = if cells::sizes(stack.cell).states > 1 {
-                size
-            } else {
-                0
-            };
+            let c = if cells::sizes(stack.cell).states > 1 { size } else { 0 };
             std::iter::repeat_n((stack.hidden, size, c), stack.layers * stack.directions())
         });
-        self.parts
-            .iter()
-            .map(|part| (part.hidden, part.h.len(), part.c.len()))
-            .eq(expected)
+        self.parts.iter().map(|part| (part.hidden, part.h.len(), part.c.len())).eq(expected)
     }
 
     /// Sequences.
@@ -108,9 +95,7 @@ impl<E: Element> State<E> {
     pub fn restore(&mut self, bytes: &[u8]) -> Result<()> {
         let mut bytes = Bytes(bytes);
         if &bytes.next("its mark")? != MAGIC {
-            return Err(Error::new(
-                "this is not a saved state: it does not begin with RCVSTAT1",
-            ));
+            return Err(Error::new("this is not a saved state: it does not begin with RCVSTAT1"));
         }
         let mut new = self.clone();
         bytes.expect("batch", new.batch)?;
@@ -120,17 +105,16 @@ impl<E: Element> State<E> {
             bytes.expect("cell states", part.c.len())?;
             for value in part.h.iter_mut().chain(&mut part.c) {
                 let number = f64::from_le_bytes(bytes.next("its last value")?);
-                if !number.is_finite() {
-                    return Err(Error::new(format!("the saved state holds {number}")));
-                }
                 *value = E::from_f64(number);
+                if !value.is_finite() {
+                    return Err(Error::new(format!(
+                        "the saved state holds {number}, expected finite numbers"
+                    )));
+                }
             }
         }
         if !bytes.0.is_empty() {
-            return Err(Error::new(format!(
-                "{} bytes follow the saved state",
-                bytes.0.len()
-            )));
+            return Err(Error::new(format!("{} bytes follow the saved state", bytes.0.len())));
         }
         *self = new;
         Ok(())
@@ -155,8 +139,6 @@ impl Bytes<'_> {
         if found == expected as u64 {
             return Ok(());
         }
-        Err(Error::new(format!(
-            "the saved state has {what} {found}, this model has {expected}"
-        )))
+        Err(Error::new(format!("the saved state has {what} {found}, this model has {expected}")))
     }
 }

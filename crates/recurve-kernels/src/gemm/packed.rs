@@ -23,13 +23,7 @@ impl<'a, E: Copy> Matrix<'a, E> {
     /// Where the data are too short.
     pub fn new(data: &'a [E], rows: usize, columns: usize, stride: usize) -> Self {
         assert!(rows == 0 || stride >= columns && data.len() >= (rows - 1) * stride + columns);
-        Self {
-            data,
-            rows,
-            columns,
-            row_stride: stride,
-            column_stride: 1,
-        }
+        Self { data, rows, columns, row_stride: stride, column_stride: 1 }
     }
 
     /// The transposed matrix, in the same memory.
@@ -61,17 +55,12 @@ impl Panels {
         Self { vectors, width }
     }
     pub(crate) fn count(self) -> usize {
-        self.vectors
-            .div_ceil(if self.width == 0 { VECTORS } else { self.width })
+        self.vectors.div_ceil(if self.width == 0 { VECTORS } else { self.width })
     }
     /// The first vector of panel `at`; for `at == count()`, the end.
     pub(crate) fn first(self, at: usize) -> usize {
         if self.width == 0 {
-            if at == 0 {
-                0
-            } else {
-                self.vectors * at / self.count()
-            }
+            if at == 0 { 0 } else { self.vectors * at / self.count() }
         } else {
             (at * self.width).min(self.vectors)
         }
@@ -93,12 +82,7 @@ pub struct Packed<E: Element> {
 
 impl<E: Element> Default for Packed<E> {
     fn default() -> Self {
-        Self {
-            data: Buffer::new(),
-            depth: 0,
-            columns: 0,
-            lanes: 1,
-        }
+        Self { data: Buffer::new(), depth: 0, columns: 0, lanes: 1 }
     }
 }
 
@@ -126,8 +110,7 @@ impl<E: Element> Packed<E> {
         (self.depth, self.columns) = (matrix.rows, matrix.columns);
         self.lanes = engine.lanes::<E>();
         let panels = self.panels();
-        self.data
-            .resize(panels.first(panels.count()) * self.depth * self.lanes);
+        self.data.resize(panels.first(panels.count()) * self.depth * self.lanes);
         let (lanes, depth) = (self.lanes, self.depth);
         let threads = engine.threads_for(self.data.len() * 8);
         let data = Shared::new(&mut self.data);

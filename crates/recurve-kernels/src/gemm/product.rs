@@ -39,15 +39,8 @@ pub fn product<E: Element>(
     c: &mut RowsMut<'_, E>,
 ) {
     let (height, width) = (a.rows, b.columns());
-    assert_eq!(
-        a.columns,
-        b.depth(),
-        "the inner sizes of a product are equal"
-    );
-    assert!(
-        c.rows().width() == width && c.rows().count() >= height,
-        "the result has room"
-    );
+    assert_eq!(a.columns, b.depth(), "the inner sizes of a product are equal");
+    assert!(c.rows().width() == width && c.rows().count() >= height, "the result has room");
     if height == 0 || width == 0 {
         return;
     }
@@ -57,26 +50,17 @@ pub fn product<E: Element>(
     let sums = Shared::new(unsafe {
         std::slice::from_raw_parts_mut(c.pointer(), (height - 1) * stride + width)
     });
-    let task = Task {
-        tiles: Tiles::new(engine.isa()),
-        a,
-        b,
-        sums,
-        stride,
-    };
+    let task = Task { tiles: Tiles::new(engine.isa()), a, b, sums, stride };
     let by_panels = b.panels().count() >= 2 * engine.threads() && width > height;
-    together(
-        engine.threads_for(2 * height * width * a.columns),
-        |member: Member<'_>| {
-            let (rows, panels) = if by_panels {
-                (0..height, member.share(b.panels().count(), 1))
-            } else {
-                (member.share(height, 8), 0..b.panels().count())
-            };
-            // SAFETY: members have disjoint rows or disjoint columns.
-            unsafe { task.run(rows, panels) }
-        },
-    );
+    together(engine.threads_for(2 * height * width * a.columns), |member: Member<'_>| {
+        let (rows, panels) = if by_panels {
+            (0..height, member.share(b.panels().count(), 1))
+        } else {
+            (member.share(height, 8), 0..b.panels().count())
+        };
+        // SAFETY: members have disjoint rows or disjoint columns.
+        unsafe { task.run(rows, panels) }
+    });
 }
 
 fn begin<E: Element>(start: Start<'_, E>, height: usize, c: &mut RowsMut<'_, E>) {
@@ -116,18 +100,10 @@ impl<E: Element> Task<'_, E> {
                 let depth = DEPTH.min(self.a.columns - k);
                 let left = if transposed {
                     self.copy_left(&mut copy, first, count, k, depth);
-                    Left {
-                        start: copy.as_ptr(),
-                        row: 1,
-                        k: count,
-                    }
+                    Left { start: copy.as_ptr(), row: 1, k: count }
                 } else {
                     let start = self.a.data[first * self.a.row_stride + k..].as_ptr();
-                    Left {
-                        start,
-                        row: self.a.row_stride,
-                        k: 1,
-                    }
+                    Left { start, row: self.a.row_stride, k: 1 }
                 };
                 for panel in panels.clone() {
                     // SAFETY: the caller's promise.
@@ -172,52 +148,48 @@ impl<E: Element> Task<'_, E> {
         let column = panels.first(panel) * lanes;
         let width = (vectors * lanes).min(self.b.columns() - column);
         let mut edge = [E::default(); 8 * VECTORS * 16];
-        self.tiles
-            .cut(count, vectors, |Cut { first: r, rows, .. }| {
-                // SAFETY: the sums of these rows and columns are inside the result, and the caller's own;
-                // where the panel is wider than the result, they go by way of `edge`.
-                unsafe {
-                    let sums = self.sums.at((first + r) * self.stride + column);
-                    let whole = width == vectors * lanes;
-                    let (c, c_row) = if whole {
-                        (sums, self.stride)
-                    } else {
-                        (edge.as_mut_ptr(), vectors * lanes)
-                    };
-                    if !whole {
-                        for row in 0..rows {
-                            sums.add(row * self.stride)
-                                .copy_to_nonoverlapping(c.add(row * c_row), width);
-                        }
-                    }
-                    self.tiles.run(
-                        rows,
-                        vectors,
-                        &Tile {
-                            a: left.start.add(r * left.row),
-                            a_row: left.row,
-                            a_k: left.k,
-                            a_segment: 0,
-                            b: self.b.panel(panel, k),
-                            b_k: vectors * lanes,
-                            b_segment: 0,
-                            length: depth,
-                            segments: 1,
-                            c,
-                            c_row,
-                            start: c,
-                            start_row: c_row,
-                            ahead: Ahead::nothing(c),
-                        },
-                    );
-                    if !whole {
-                        for row in 0..rows {
-                            sums.add(row * self.stride)
-                                .copy_from_nonoverlapping(c.add(row * c_row), width);
-                        }
+        self.tiles.cut(count, vectors, |Cut { first: r, rows, .. }| {
+            // SAFETY: the sums of these rows and columns are inside the result, and the caller's own;
+            // where the panel is wider than the result, they go by way of `edge`.
+            unsafe {
+                let sums = self.sums.at((first + r) * self.stride + column);
+                let whole = width == vectors * lanes;
+                let (c, c_row) =
+                    if whole { (sums, self.stride) } else { (edge.as_mut_ptr(), vectors * lanes) };
+                if !whole {
+                    for row in 0..rows {
+                        sums.add(row * self.stride)
+                            .copy_to_nonoverlapping(c.add(row * c_row), width);
                     }
                 }
-            });
+                self.tiles.run(
+                    rows,
+                    vectors,
+                    &Tile {
+                        a: left.start.add(r * left.row),
+                        a_row: left.row,
+                        a_k: left.k,
+                        a_segment: 0,
+                        b: self.b.panel(panel, k),
+                        b_k: vectors * lanes,
+                        b_segment: 0,
+                        length: depth,
+                        segments: 1,
+                        c,
+                        c_row,
+                        start: c,
+                        start_row: c_row,
+                        ahead: Ahead::nothing(c),
+                    },
+                );
+                if !whole {
+                    for row in 0..rows {
+                        sums.add(row * self.stride)
+                            .copy_from_nonoverlapping(c.add(row * c_row), width);
+                    }
+                }
+            }
+        });
     }
 }
 

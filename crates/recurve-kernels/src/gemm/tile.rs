@@ -47,11 +47,7 @@ pub(crate) struct Ahead<E> {
 impl<E> Ahead<E> {
     /// Nothing new: a line that is there anyway.
     pub(crate) fn nothing(near: *const E) -> Self {
-        Self {
-            start: near,
-            k: 0,
-            segment: 0,
-        }
+        Self { start: near, k: 0, segment: 0 }
     }
 
     /// The part of the next panel, `panel` of `vectors` vectors, that tile `at` of this one fetches, in
@@ -66,11 +62,7 @@ impl<E> Ahead<E> {
             return Self::nothing(panel);
         }
         let start = panel.wrapping_add(at * length * segments * lanes);
-        Self {
-            start,
-            k: lanes,
-            segment: length * lanes,
-        }
+        Self { start, k: lanes, segment: length * lanes }
     }
 
     /// Line `at` of each row of a right operand.
@@ -196,11 +188,7 @@ impl<E: Element> Tiles<E> {
         let pieces = count.div_ceil(self.most_rows(vectors));
         for at in 0..pieces {
             let first = count * at / pieces;
-            tile(Cut {
-                at,
-                first,
-                rows: count * (at + 1) / pieces - first,
-            });
+            tile(Cut { at, first, rows: count * (at + 1) / pieces - first });
         }
     }
 }

@@ -17,23 +17,12 @@ vector!(
 );
 
 // `max` returns its second operand where one is NaN, so NaN passes.
-f32_lanes!(
-    F32x8,
-    |x: F32x8| F32x8(_mm256_max_ps(_mm256_setzero_ps(), x.0)),
-    |x: F32x8| F32x8(_mm256_and_ps(
-        _mm256_cmp_ps::<_CMP_GT_OQ>(x.0, _mm256_setzero_ps()),
-        _mm256_set1_ps(1.0)
-    ))
-);
-f64_lanes!(
-    F64x4,
-    4,
-    |x: F64x4| F64x4(_mm256_max_pd(_mm256_setzero_pd(), x.0)),
-    |x: F64x4| F64x4(_mm256_and_pd(
-        _mm256_cmp_pd::<_CMP_GT_OQ>(x.0, _mm256_setzero_pd()),
-        _mm256_set1_pd(1.0)
-    ))
-);
+f32_lanes!(F32x8, |x: F32x8| F32x8(_mm256_max_ps(_mm256_setzero_ps(), x.0)), |x: F32x8| F32x8(
+    _mm256_and_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(x.0, _mm256_setzero_ps()), _mm256_set1_ps(1.0))
+));
+f64_lanes!(F64x4, 4, |x: F64x4| F64x4(_mm256_max_pd(_mm256_setzero_pd(), x.0)), |x: F64x4| F64x4(
+    _mm256_and_pd(_mm256_cmp_pd::<_CMP_GT_OQ>(x.0, _mm256_setzero_pd()), _mm256_set1_pd(1.0))
+));
 
 impl Rounded for F32x8 {
     #[inline(always)]
@@ -50,9 +39,7 @@ impl Rounded for F32x8 {
     fn round(self) -> Self {
         // SAFETY: as above.
         unsafe {
-            Self(_mm256_round_ps::<
-                { _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC },
-            >(self.0))
+            Self(_mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0))
         }
     }
     #[inline(always)]

@@ -25,15 +25,12 @@ f32_lanes!(
         _mm512_set1_ps(1.0)
     ))
 );
-f64_lanes!(
-    F64x8,
-    8,
-    |x: F64x8| F64x8(_mm512_max_pd(_mm512_setzero_pd(), x.0)),
-    |x: F64x8| F64x8(_mm512_maskz_mov_pd(
+f64_lanes!(F64x8, 8, |x: F64x8| F64x8(_mm512_max_pd(_mm512_setzero_pd(), x.0)), |x: F64x8| F64x8(
+    _mm512_maskz_mov_pd(
         _mm512_cmp_pd_mask::<_CMP_GT_OQ>(x.0, _mm512_setzero_pd()),
         _mm512_set1_pd(1.0)
-    ))
-);
+    )
+));
 
 impl Rounded for F32x16 {
     #[inline(always)]
@@ -50,9 +47,7 @@ impl Rounded for F32x16 {
     fn round(self) -> Self {
         // SAFETY: as above.
         unsafe {
-            Self(_mm512_roundscale_ps::<
-                { _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC },
-            >(self.0))
+            Self(_mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0))
         }
     }
     #[inline(always)]

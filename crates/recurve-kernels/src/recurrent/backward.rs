@@ -44,35 +44,16 @@ impl<E: Element> RecurrentLayer<E> {
     ) {
         let (layout, steps) = (&self.layout, batch.steps);
         self.check(batch);
-        assert!(
-            tape.gates.len() >= GatePlan::Kept.len(layout, steps),
-            "forward kept the gates"
-        );
-        assert!(
-            errors.dy.stride() >= layout.h_row(),
-            "rows of dy have room for whole vectors"
-        );
-        assert!(
-            errors.dy.count() >= steps.rows(),
-            "dy has a row for every step of every sequence"
-        );
+        assert!(tape.gates.len() >= GatePlan::Kept.len(layout, steps), "forward kept the gates");
+        assert!(errors.dy.stride() >= layout.h_row(), "rows of dy have room for whole vectors");
+        assert!(errors.dy.count() >= steps.rows(), "dy has a row for every step of every sequence");
         let count = steps.batch();
-        start(
-            layout.h_row(),
-            layout.hidden,
-            errors.d_last[0],
-            count,
-            &mut tape.d_h,
-        );
+        start(layout.h_row(), layout.hidden, errors.d_last[0], count, &mut tape.d_h);
         if layout.states > 1 {
             tape.d_c.resize(count * layout.c_row());
             copy_to_blocks(layout, errors.d_last[1], count, &mut tape.d_c);
         }
-        tape.d_operand.resize(if layout.second > 0 {
-            count * layout.h_row()
-        } else {
-            0
-        });
+        tape.d_operand.resize(if layout.second > 0 { count * layout.h_row() } else { 0 });
         let mut d_h = std::mem::take(&mut tape.d_h);
         let mut d_c = std::mem::take(&mut tape.d_c);
         let mut d_operand = std::mem::take(&mut tape.d_operand);
@@ -94,24 +75,18 @@ impl<E: Element> RecurrentLayer<E> {
             unsafe { pass.run(member, split) }
         });
         if let Some(dx) = &mut errors.dx {
-            assert!(
-                dx.rows().count() >= steps.rows(),
-                "dx has a row for every row of x"
-            );
+            assert!(dx.rows().count() >= steps.rows(), "dx has a row for every row of x");
             assert!(
                 dx.rows().stride()
                     >= layout.x_panels().first(layout.x_panels().count()) * layout.lanes
             );
             pass.input_errors(
-                self.engine
-                    .threads_for(steps.rows() * layout.gates * layout.hidden * 8),
+                self.engine.threads_for(steps.rows() * layout.gates * layout.hidden * 8),
                 dx,
             );
         }
         let [d_h0, d_c0] = errors.d_initial;
-        for (to, from) in d_h0
-            .chunks_exact_mut(layout.hidden)
-            .zip(d_h.chunks_exact(layout.h_row()))
+        for (to, from) in d_h0.chunks_exact_mut(layout.hidden).zip(d_h.chunks_exact(layout.h_row()))
         {
             to.copy_from_slice(&from[..layout.hidden]);
         }
@@ -166,9 +141,7 @@ impl<E> Source<'_, E> {
     /// Runs of blocks whose weights stay in cache.
     fn stretches(&self, layout: &Layout) -> impl Iterator<Item = Range<usize>> + use<E> {
         let blocks = layout.blocks;
-        let count = (blocks * self.part.width(layout))
-            .div_ceil(DEPTH)
-            .min(blocks);
+        let count = (blocks * self.part.width(layout)).div_ceil(DEPTH).min(blocks);
         (0..count).map(move |at| blocks * at / count..blocks * (at + 1) / count)
     }
 }
@@ -187,17 +160,9 @@ impl<E: Element> Backward<'_, E> {
         };
         let weights = self.weights;
         let part_of = Part::first(places.cell, layout);
-        let first = Source {
-            part: part_of,
-            weights: &weights.first_back,
-            add: true,
-        };
+        let first = Source { part: part_of, weights: &weights.first_back, add: true };
         let part_of = Part::second(places.cell, layout);
-        let second = Source {
-            part: part_of,
-            weights: &weights.second_back,
-            add: false,
-        };
+        let second = Source { part: part_of, weights: &weights.second_back, add: false };
         for t in (0..places.steps.count()).rev() {
             let alive = places.alive(t, &part.sequences);
             // SAFETY: see the impl.
@@ -228,11 +193,7 @@ impl<E: Element> Backward<'_, E> {
         block: usize,
         alive: &Range<usize>,
     ) -> crate::recurrent::cell::Units<E> {
-        let (layout, b, unit) = (
-            self.places.layout,
-            alive.start,
-            block * self.places.layout.unit,
-        );
+        let (layout, b, unit) = (self.places.layout, alive.start, block * self.places.layout.unit);
         // SAFETY: see the impl.
         unsafe {
             let mut units = self.places.units(t, block, alive);
@@ -251,10 +212,8 @@ impl<E: Element> Backward<'_, E> {
 
     /// A product that gives something for every unit, `[B, H]`, at step `t`.
     unsafe fn to_units(&self, source: &Source<'_, E>, to: Shared<'_, E>, t: usize, part: &Parts) {
-        let (panels, alive) = (
-            self.places.layout.h_panels(),
-            self.places.alive(t, &part.sequences),
-        );
+        let (panels, alive) =
+            (self.places.layout.h_panels(), self.places.alive(t, &part.sequences));
         for stretch in source.stretches(self.places.layout) {
             for panel in part.panels.clone() {
                 // SAFETY: see the impl.
@@ -285,43 +244,37 @@ impl<E: Element> Backward<'_, E> {
             source.weights[panel % source.weights.len()..].as_ptr()
         };
         let add = source.add || stretch.start > 0;
-        self.tiles
-            .cut(alive.len(), vectors, |Cut { at, first, rows }| {
-                let b = alive.start + first;
-                // SAFETY: see the impl.
-                unsafe {
-                    let c = to.add(b * row + columns.start * lanes);
-                    let (start, start_row) = if add {
-                        (c.cast_const(), row)
-                    } else {
-                        (self.zeros.as_ptr(), 0)
-                    };
-                    let tile = Tile {
-                        a: places
-                            .columns(t, stretch.start, b)
-                            .add(source.part.column * layout.unit),
-                        a_row: layout.row(),
-                        a_k: 1,
-                        a_segment: places.block_distance(t),
-                        b: weights(columns.start),
-                        b_k: vectors * lanes,
-                        b_segment: width * vectors * lanes,
-                        length: width,
-                        segments: stretch.len(),
-                        c,
-                        c_row: row,
-                        start,
-                        start_row,
-                        ahead: Ahead::panel(
-                            weights(columns.end),
-                            (vectors, lanes),
-                            (width, stretch.len()),
-                            at,
-                        ),
-                    };
-                    self.tiles.run(rows, vectors, &tile);
-                }
-            });
+        self.tiles.cut(alive.len(), vectors, |Cut { at, first, rows }| {
+            let b = alive.start + first;
+            // SAFETY: see the impl.
+            unsafe {
+                let c = to.add(b * row + columns.start * lanes);
+                let (start, start_row) =
+                    if add { (c.cast_const(), row) } else { (self.zeros.as_ptr(), 0) };
+                let tile = Tile {
+                    a: places.columns(t, stretch.start, b).add(source.part.column * layout.unit),
+                    a_row: layout.row(),
+                    a_k: 1,
+                    a_segment: places.block_distance(t),
+                    b: weights(columns.start),
+                    b_k: vectors * lanes,
+                    b_segment: width * vectors * lanes,
+                    length: width,
+                    segments: stretch.len(),
+                    c,
+                    c_row: row,
+                    start,
+                    start_row,
+                    ahead: Ahead::panel(
+                        weights(columns.end),
+                        (vectors, lanes),
+                        (width, stretch.len()),
+                        at,
+                    ),
+                };
+                self.tiles.run(rows, vectors, &tile);
+            }
+        });
     }
 
     /// Where a sequence was reset before step `t`, nothing flows further back.
@@ -356,21 +309,14 @@ impl<E: Element> Backward<'_, E> {
             std::slice::from_raw_parts_mut(dx.pointer(), steps.rows() * row)
         });
         let part = Part::input(self.places.cell, layout);
-        let source = Source {
-            part,
-            weights: &self.weights.w_back,
-            add: false,
-        };
+        let source = Source { part, weights: &self.weights.w_back, add: false };
         together(threads, |member: Member<'_>| {
             let by_time = steps.count() >= 8 * member.count;
             let (times, sequences) = if by_time {
                 (member.share(steps.count(), 1), 0..steps.batch())
             } else {
                 let bound = |at| steps.bound(at, member.count);
-                (
-                    0..steps.count(),
-                    bound(member.index)..bound(member.index + 1),
-                )
+                (0..steps.count(), bound(member.index)..bound(member.index + 1))
             };
             let mut begin = times.start;
             while begin < times.end {

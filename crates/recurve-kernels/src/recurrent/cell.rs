@@ -146,23 +146,14 @@ impl<E: Element> Place<'_, E> {
     #[inline(always)]
     unsafe fn operand(&self) -> *mut E {
         // SAFETY: see the impl.
-        unsafe {
-            self.units
-                .operand
-                .add(self.row * self.units.after_row[0] + self.at)
-        }
+        unsafe { self.units.operand.add(self.row * self.units.after_row[0] + self.at) }
     }
 }
 
 #[inline(always)]
 fn places<E: Element, V: Simd<Elem = E>>(units: &Units<E>) -> impl Iterator<Item = Place<'_, E>> {
-    let rows = move |v: usize| {
-        (0..units.rows).map(move |row| Place {
-            units,
-            row,
-            at: v * V::LANES,
-        })
-    };
+    let rows =
+        move |v: usize| (0..units.rows).map(move |row| Place { units, row, at: v * V::LANES });
     (0..units.vectors).flat_map(rows)
 }
 
@@ -202,11 +193,7 @@ impl<E: Element, C: Cell> Kernel<E> for Backward<C> {
         for place in places::<E, V>(units) {
             // SAFETY: the caller's promise.
             unsafe {
-                let dy = V::load(
-                    units
-                        .d_output
-                        .add(place.row * units.d_output_row + place.at),
-                );
+                let dy = V::load(units.d_output.add(place.row * units.d_output_row + place.at));
                 let d_after = C::States::<V>::from_fn(|s| {
                     let d = V::load(place.d_state(s));
                     if s == 0 { d + dy } else { d }

@@ -32,11 +32,7 @@ impl<E: Element> RecurrentLayer<E> {
         let (layout, steps) = (&self.layout, batch.steps);
         self.check(batch);
         let chunk = (CHUNK / steps.batch().max(1)).max(1);
-        let plan = if keep {
-            GatePlan::Kept
-        } else {
-            GatePlan::Chunk(chunk)
-        };
+        let plan = if keep { GatePlan::Kept } else { GatePlan::Chunk(chunk) };
         tape.prepare(layout, batch, plan.len(layout, steps));
         let (split, threads) = self.plan(steps);
         let pass = Forward {
@@ -44,13 +40,7 @@ impl<E: Element> RecurrentLayer<E> {
             weights: &self.weights,
             x: batch.x,
             chunk,
-            places: Places::new(
-                layout,
-                &self.cell,
-                batch,
-                &self.weights.peepholes,
-                (plan, tape),
-            ),
+            places: Places::new(layout, &self.cell, batch, &self.weights.peepholes, (plan, tape)),
         };
         together(threads, |member| {
             // SAFETY: `parts` gives every member sequences or blocks of its own; where it reads what
@@ -64,22 +54,10 @@ impl<E: Element> RecurrentLayer<E> {
         let (layout, steps) = (&self.layout, batch.steps);
         let states = steps.batch() * layout.hidden;
         assert_eq!(batch.x.width(), layout.input, "x has rows of I");
-        assert!(
-            batch.x.count() >= steps.rows(),
-            "x has a row for every step of every sequence"
-        );
-        assert!(
-            [0, states].contains(&batch.initial[0].len()),
-            "the initial h is [B, H]"
-        );
-        assert!(
-            [0, states].contains(&batch.initial[1].len()),
-            "the initial c is [B, H]"
-        );
-        assert!(
-            [0, steps.rows()].contains(&batch.resets.len()),
-            "resets has one flag per row"
-        );
+        assert!(batch.x.count() >= steps.rows(), "x has a row for every step of every sequence");
+        assert!([0, states].contains(&batch.initial[0].len()), "the initial h is [B, H]");
+        assert!([0, states].contains(&batch.initial[1].len()), "the initial c is [B, H]");
+        assert!([0, steps.rows()].contains(&batch.resets.len()), "resets has one flag per row");
     }
 }
 
@@ -93,11 +71,7 @@ pub(super) struct Parts {
 impl Parts {
     /// The block that follows `block` in this part, at the next step if it is the last.
     pub(super) fn after(&self, block: usize) -> usize {
-        if block + 1 < self.blocks.end {
-            block + 1
-        } else {
-            self.blocks.start
-        }
+        if block + 1 < self.blocks.end { block + 1 } else { self.blocks.start }
     }
 }
 
@@ -113,11 +87,7 @@ pub(super) fn parts(layout: &Layout, steps: &Steps, split: Split, member: Member
         Split::Units => {
             let panels = member.share(panels, 1);
             let blocks = layout.blocks_of(panels.clone());
-            Parts {
-                sequences: 0..steps.batch(),
-                blocks,
-                panels,
-            }
+            Parts { sequences: 0..steps.batch(), blocks, panels }
         }
     }
 }
@@ -172,8 +142,7 @@ impl<E: Element> Forward<'_, E> {
                 for t in begin..end {
                     self.step(t, &part, &meet);
                     if t + 1 < steps.count() {
-                        self.places
-                            .enter(t + 1, &part.sequences, part.blocks.clone());
+                        self.places.enter(t + 1, &part.sequences, part.blocks.clone());
                     }
                     meet();
                 }
@@ -198,33 +167,24 @@ impl<E: Element> Forward<'_, E> {
             if along_time {
                 let (x_row, gates_row) = (batch * x_row, batch * layout.blocks * layout.row());
                 for b in part.sequences.clone() {
-                    self.tiles
-                        .cut(chunk.len(), vectors, |Cut { at, first, rows }| {
-                            stripe(Stripe {
-                                t: chunk.start + first,
-                                b,
-                                rows,
-                                at,
-                                x_row,
-                                gates_row,
-                            });
-                        });
+                    self.tiles.cut(chunk.len(), vectors, |Cut { at, first, rows }| {
+                        stripe(Stripe { t: chunk.start + first, b, rows, at, x_row, gates_row });
+                    });
                 }
             } else {
                 for t in chunk.clone() {
                     let alive = self.places.alive(t, &part.sequences);
-                    self.tiles
-                        .cut(alive.len(), vectors, |Cut { at, first, rows }| {
-                            let b = alive.start + first;
-                            stripe(Stripe {
-                                t,
-                                b,
-                                rows,
-                                at: at + if t == chunk.start { 0 } else { vectors },
-                                x_row,
-                                gates_row: layout.row(),
-                            });
+                    self.tiles.cut(alive.len(), vectors, |Cut { at, first, rows }| {
+                        let b = alive.start + first;
+                        stripe(Stripe {
+                            t,
+                            b,
+                            rows,
+                            at: at + if t == chunk.start { 0 } else { vectors },
+                            x_row,
+                            gates_row: layout.row(),
                         });
+                    });
                 }
             }
         }
@@ -311,38 +271,34 @@ impl<E: Element> Forward<'_, E> {
         let layout = self.places.layout;
         let (width, h_row) = (product.part.width(layout), layout.h_row());
         let vectors = product.part.vectors(layout);
-        self.tiles
-            .cut(alive.len(), vectors, |Cut { at, first, rows }| {
-                let b = alive.start + first;
-                // SAFETY: see the impl; the operand has a row for every living sequence.
-                unsafe {
-                    let c = self
-                        .places
-                        .columns(t, block, b)
-                        .add(product.part.column * layout.unit);
-                    let tile = Tile {
-                        a: product.operand.add(b * h_row),
-                        a_row: h_row,
-                        a_k: 1,
-                        a_segment: 0,
-                        b: product.weights[block * layout.hidden * width..].as_ptr(),
-                        b_k: width,
-                        b_segment: 0,
-                        length: layout.hidden,
-                        segments: 1,
-                        c,
-                        c_row: layout.row(),
-                        start: c,
-                        start_row: layout.row(),
-                        ahead: Ahead::panel(
-                            product.weights[next * layout.hidden * width..].as_ptr(),
-                            (vectors, layout.lanes),
-                            (layout.hidden, 1),
-                            at,
-                        ),
-                    };
-                    self.tiles.run(rows, vectors, &tile);
-                }
-            });
+        self.tiles.cut(alive.len(), vectors, |Cut { at, first, rows }| {
+            let b = alive.start + first;
+            // SAFETY: see the impl; the operand has a row for every living sequence.
+            unsafe {
+                let c = self.places.columns(t, block, b).add(product.part.column * layout.unit);
+                let tile = Tile {
+                    a: product.operand.add(b * h_row),
+                    a_row: h_row,
+                    a_k: 1,
+                    a_segment: 0,
+                    b: product.weights[block * layout.hidden * width..].as_ptr(),
+                    b_k: width,
+                    b_segment: 0,
+                    length: layout.hidden,
+                    segments: 1,
+                    c,
+                    c_row: layout.row(),
+                    start: c,
+                    start_row: layout.row(),
+                    ahead: Ahead::panel(
+                        product.weights[next * layout.hidden * width..].as_ptr(),
+                        (vectors, layout.lanes),
+                        (layout.hidden, 1),
+                        at,
+                    ),
+                };
+                self.tiles.run(rows, vectors, &tile);
+            }
+        });
     }
 }

@@ -61,8 +61,7 @@ impl<'a, E: Element> Gradients<'a, E> {
         tape.d_w.resize(size(Part::input(&layer.cell, l)));
         tape.d_first.resize(size(Part::first(&layer.cell, l)));
         tape.d_second.resize(size(Part::second(&layer.cell, l)));
-        tape.d_peepholes
-            .resize(l.blocks * layer.cell.peepholes * l.unit);
+        tape.d_peepholes.resize(l.blocks * layer.cell.peepholes * l.unit);
         tape.d_peepholes.fill(E::default());
         let operations = 2 * batch.steps.rows() * l.gates * l.hidden * (l.input + l.hidden);
         let threads = layer.engine.threads_for(operations);
@@ -84,13 +83,8 @@ impl<'a, E: Element> Gradients<'a, E> {
         });
         // SAFETY: as above; the zeros are only read.
         let zeros = unsafe { std::slice::from_raw_parts(tape.zeros.as_ptr(), tape.zeros.len()) };
-        let places = Places::new(
-            l,
-            &layer.cell,
-            batch,
-            &layer.weights.peepholes,
-            (GatePlan::Kept, tape),
-        );
+        let places =
+            Places::new(l, &layer.cell, batch, &layer.weights.peepholes, (GatePlan::Kept, tape));
         Self {
             layer,
             x: batch.x,
@@ -113,19 +107,9 @@ impl<'a, E: Element> Gradients<'a, E> {
             // SAFETY: members have their own rows or blocks of each gradient.
             unsafe {
                 self.sum(Part::input(cell, layout), Operand::Input, self.d_w, member);
-                self.sum(
-                    Part::first(cell, layout),
-                    Operand::State,
-                    self.d_first,
-                    member,
-                );
+                self.sum(Part::first(cell, layout), Operand::State, self.d_first, member);
                 if layout.second > 0 {
-                    self.sum(
-                        Part::second(cell, layout),
-                        Operand::Second,
-                        self.d_second,
-                        member,
-                    );
+                    self.sum(Part::second(cell, layout), Operand::Second, self.d_second, member);
                 }
                 if cell.peepholes > 0 {
                     self.peepholes(member.share(layout.blocks, 1));
@@ -172,11 +156,7 @@ impl<'a, E: Element> Gradients<'a, E> {
                         let own = bound(piece)..bound(piece + 1);
                         let piece = Piece {
                             block,
-                            next: if block + 1 < blocks.end {
-                                block + 1
-                            } else {
-                                blocks.start
-                            },
+                            next: if block + 1 < blocks.end { block + 1 } else { blocks.start },
                             at,
                             rows: own.len(),
                             left: copy.add((own.start - rows.start) * depth),
@@ -218,8 +198,7 @@ impl<'a, E: Element> Gradients<'a, E> {
                     copy_rows(from, stride, alive, to, real);
                 } else {
                     for b in 0..alive {
-                        to.add(b * own.len())
-                            .copy_from_nonoverlapping(from.add(b * stride), real);
+                        to.add(b * own.len()).copy_from_nonoverlapping(from.add(b * stride), real);
                         *to.add(b * own.len() + real) = self.one();
                     }
                 }
@@ -240,22 +219,14 @@ impl<'a, E: Element> Gradients<'a, E> {
         let (mut left, mut t) = (piece.left, times.start);
         while t < times.end {
             let alive = steps.active(t);
-            let same = (t..times.end)
-                .take_while(|&s| steps.active(s) == alive)
-                .count();
+            let same = (t..times.end).take_while(|&s| steps.active(s) == alive).count();
             // SAFETY: see `run` and `sum`.
             unsafe {
                 let columns = |block| {
-                    self.places
-                        .columns(t, block, 0)
-                        .add(part.column * layout.unit)
-                        .cast_const()
+                    self.places.columns(t, block, 0).add(part.column * layout.unit).cast_const()
                 };
-                let (start, start_row) = if t == 0 {
-                    (self.zeros.as_ptr(), 0)
-                } else {
-                    (piece.to.cast_const(), width)
-                };
+                let (start, start_row) =
+                    if t == 0 { (self.zeros.as_ptr(), 0) } else { (piece.to.cast_const(), width) };
                 let b_segment = layout.blocks * alive * layout.row();
                 let b = columns(piece.block);
                 let tile = Tile {
@@ -292,9 +263,7 @@ impl<'a, E: Element> Gradients<'a, E> {
             for t in 0..self.places.steps.count() {
                 // SAFETY: the block is this member's own.
                 unsafe {
-                    let mut units = self
-                        .places
-                        .units(t, block, &(0..self.places.steps.active(t)));
+                    let mut units = self.places.units(t, block, &(0..self.places.steps.active(t)));
                     units.d_peepholes = self.d_peepholes.at(block * cell.peepholes * layout.unit);
                     (cell.peepholes_backward)(&units);
                 }
@@ -357,10 +326,7 @@ unsafe fn copy_rows<E: Element>(
     ) {
         for b in 0..rows {
             // SAFETY: the caller's promise.
-            unsafe {
-                to.add(b * WIDTH)
-                    .copy_from_nonoverlapping(from.add(b * stride), WIDTH)
-            }
+            unsafe { to.add(b * WIDTH).copy_from_nonoverlapping(from.add(b * stride), WIDTH) }
         }
     }
     // SAFETY: the caller's promise.

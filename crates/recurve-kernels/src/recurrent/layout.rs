@@ -89,11 +89,7 @@ impl Layout {
     pub(crate) fn h_panels(&self) -> Panels {
         let vectors = self.hidden.div_ceil(self.lanes);
         let across = self.unit / self.lanes;
-        if across > 1 {
-            Panels::fixed(vectors, across)
-        } else {
-            Panels::even(vectors)
-        }
+        if across > 1 { Panels::fixed(vectors, across) } else { Panels::even(vectors) }
     }
     /// The blocks that `panels` of [`Layout::h_panels`] cover.
     pub(crate) fn blocks_of(&self, panels: Range<usize>) -> Range<usize> {
@@ -119,9 +115,6 @@ pub(crate) fn state_rows(steps: &Steps, at: usize) -> (usize, usize) {
     if at == 0 {
         (0, steps.batch())
     } else {
-        (
-            steps.batch() + steps.first_row(at - 1),
-            steps.active(at - 1),
-        )
+        (steps.batch() + steps.first_row(at - 1), steps.active(at - 1))
     }
 }

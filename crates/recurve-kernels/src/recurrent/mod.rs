@@ -65,13 +65,7 @@ impl<E: Element> RecurrentLayer<E> {
         assert_eq!(cell.isa, engine.isa(), "the cell is made for the engine");
         let layout = Layout::new(&cell, engine, input, hidden);
         let tiles = Tiles::new(engine.isa());
-        Self {
-            engine,
-            cell,
-            layout,
-            tiles,
-            weights: PackedWeights::default(),
-        }
+        Self { engine, cell, layout, tiles, weights: PackedWeights::default() }
     }
 
     /// Takes over new weights; for [`RecurrentLayer::backward`] too if `backward`.
@@ -84,13 +78,8 @@ impl<E: Element> RecurrentLayer<E> {
         assert_eq!(weights.r.len(), rows * l.hidden, "r is [G*H, H]");
         assert!([0, rows].contains(&weights.b.len()), "b is [G*H]");
         assert!([0, rows].contains(&weights.b_r.len()), "b_r is [G*H]");
-        assert_eq!(
-            weights.p.len(),
-            self.cell.peepholes * l.hidden,
-            "p is [PEEPHOLES*H]"
-        );
-        self.weights
-            .pack(self.engine, &self.cell, &self.layout, weights, backward);
+        assert_eq!(weights.p.len(), self.cell.peepholes * l.hidden, "p is [PEEPHOLES*H]");
+        self.weights.pack(self.engine, &self.cell, &self.layout, weights, backward);
     }
 
     /// The engine of the layer.

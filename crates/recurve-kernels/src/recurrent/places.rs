@@ -64,10 +64,7 @@ impl<'a, E: Element> Places<'a, E> {
     pub(super) unsafe fn columns(&self, t: usize, block: usize, b: usize) -> *mut E {
         let gates = self.plan.gates(self.layout, self.steps, t);
         // SAFETY: see the impl.
-        unsafe {
-            self.gates
-                .at(gates.start + block * gates.block + b * self.layout.row())
-        }
+        unsafe { self.gates.at(gates.start + block * gates.block + b * self.layout.row()) }
     }
 
     /// The distance from the columns of a block to those of the next.
@@ -81,8 +78,7 @@ impl<'a, E: Element> Places<'a, E> {
             if self.resets.is_empty() {
                 self.h_of(t, b)
             } else {
-                self.h_in
-                    .at((self.steps.first_row(t) + b) * self.layout.h_row())
+                self.h_in.at((self.steps.first_row(t) + b) * self.layout.h_row())
             }
         }
     }
@@ -90,10 +86,7 @@ impl<'a, E: Element> Places<'a, E> {
     /// `h` of state `at`: 0 is the initial one, `t + 1` the one after step `t`.
     pub(super) unsafe fn h_of(&self, at: usize, b: usize) -> *mut E {
         // SAFETY: see the impl.
-        unsafe {
-            self.h
-                .at((state_rows(self.steps, at).0 + b) * self.layout.h_row())
-        }
+        unsafe { self.h.at((state_rows(self.steps, at).0 + b) * self.layout.h_row()) }
     }
 
     pub(super) unsafe fn c_before(&self, t: usize, block: usize, b: usize) -> *const E {
@@ -106,8 +99,7 @@ impl<'a, E: Element> Places<'a, E> {
                 self.c_of(t, block, b)
             } else {
                 let (first, rows) = (self.steps.first_row(t), self.steps.active(t));
-                self.c_in
-                    .at(first * self.layout.c_row() + (block * rows + b) * self.layout.unit)
+                self.c_in.at(first * self.layout.c_row() + (block * rows + b) * self.layout.unit)
             }
         }
     }
@@ -116,19 +108,13 @@ impl<'a, E: Element> Places<'a, E> {
     unsafe fn c_of(&self, at: usize, block: usize, b: usize) -> *mut E {
         let (first, rows) = state_rows(self.steps, at);
         // SAFETY: see the impl.
-        unsafe {
-            self.c
-                .at(first * self.layout.c_row() + (block * rows + b) * self.layout.unit)
-        }
+        unsafe { self.c.at(first * self.layout.c_row() + (block * rows + b) * self.layout.unit) }
     }
 
     /// The operand of the second product at step `t`.
     pub(super) unsafe fn operand(&self, t: usize, b: usize) -> *mut E {
         // SAFETY: see the impl.
-        unsafe {
-            self.operand
-                .at((self.steps.first_row(t) + b) * self.layout.h_row())
-        }
+        unsafe { self.operand.at((self.steps.first_row(t) + b) * self.layout.h_row()) }
     }
 
     /// The units of a block for a run of sequences, without gradients.
@@ -148,18 +134,10 @@ impl<'a, E: Element> Places<'a, E> {
                 before_row: [layout.h_row(), c_row],
                 after: [
                     self.h_of(t + 1, b).add(unit),
-                    if layout.states > 1 {
-                        self.c_of(t + 1, block, b)
-                    } else {
-                        null_mut()
-                    },
+                    if layout.states > 1 { self.c_of(t + 1, block, b) } else { null_mut() },
                 ],
                 after_row: [layout.h_row(), c_row],
-                operand: if layout.second > 0 {
-                    self.operand(t, b).add(unit)
-                } else {
-                    null_mut()
-                },
+                operand: if layout.second > 0 { self.operand(t, b).add(unit) } else { null_mut() },
                 d_output: null(),
                 d_output_row: 0,
                 d_state: [null_mut(); 2],
@@ -189,15 +167,9 @@ impl<'a, E: Element> Places<'a, E> {
                             to.copy_from_nonoverlapping(from, count);
                         }
                     };
-                    copy(
-                        self.h_of(t, b).add(unit),
-                        self.h_before(t, b).add(unit).cast_mut(),
-                    );
+                    copy(self.h_of(t, b).add(unit), self.h_before(t, b).add(unit).cast_mut());
                     if layout.states > 1 {
-                        copy(
-                            self.c_of(t, block, b),
-                            self.c_before(t, block, b).cast_mut(),
-                        );
+                        copy(self.c_of(t, block, b), self.c_before(t, block, b).cast_mut());
                     }
                 }
             }

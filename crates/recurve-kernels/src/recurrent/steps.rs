@@ -24,10 +24,7 @@ impl Steps {
     /// # Panics
     /// Where the lengths are not sorted, the longest first.
     pub fn of_lengths(lengths: Vec<usize>) -> Self {
-        assert!(
-            lengths.is_sorted_by(|a, b| a >= b),
-            "the longest sequence comes first"
-        );
+        assert!(lengths.is_sorted_by(|a, b| a >= b), "the longest sequence comes first");
         let steps = lengths.first().copied().unwrap_or(0);
         let mut active = vec![0; steps];
         let mut end = lengths.len();
@@ -45,12 +42,7 @@ impl Steps {
             });
             std::iter::once(0).chain(sums).collect::<Vec<_>>()
         };
-        Self {
-            first: running(&active),
-            before: running(&lengths),
-            lengths,
-            active,
-        }
+        Self { first: running(&active), before: running(&lengths), lengths, active }
     }
 
     /// Steps of the longest sequence.
@@ -84,9 +76,7 @@ impl Steps {
             return self.batch();
         }
         let work = self.rows() * at / parts;
-        self.before
-            .partition_point(|sum| *sum < work)
-            .min(self.batch())
+        self.before.partition_point(|sum| *sum < work).min(self.batch())
     }
 }
 
@@ -97,14 +87,8 @@ mod tests {
     #[test]
     fn rows_are_those_of_living_sequences() {
         let steps = Steps::of_lengths(vec![4, 2, 2, 1, 0]);
-        assert_eq!(
-            (0..5).map(|t| steps.active(t)).collect::<Vec<_>>(),
-            [4, 3, 1, 1, 0]
-        );
-        assert_eq!(
-            (0..5).map(|t| steps.first_row(t)).collect::<Vec<_>>(),
-            [0, 4, 7, 8, 9]
-        );
+        assert_eq!((0..5).map(|t| steps.active(t)).collect::<Vec<_>>(), [4, 3, 1, 1, 0]);
+        assert_eq!((0..5).map(|t| steps.first_row(t)).collect::<Vec<_>>(), [0, 4, 7, 8, 9]);
         assert_eq!((steps.count(), steps.batch(), steps.rows()), (4, 5, 9));
     }
 

@@ -56,11 +56,7 @@ impl<E: Element> Tape<E> {
         }
         if !batch.resets.is_empty() {
             self.h_in.resize(steps.rows() * layout.h_row());
-            self.c_in.resize(if layout.states > 1 {
-                steps.rows() * layout.c_row()
-            } else {
-                0
-            });
+            self.c_in.resize(if layout.states > 1 { steps.rows() * layout.c_row() } else { 0 });
         }
         if layout.second > 0 {
             self.operand.resize(steps.rows() * layout.h_row());
@@ -72,12 +68,7 @@ impl<E: Element> Tape<E> {
     fn set_initial(&mut self, layout: &Layout, batch: &Sequences<'_, E>) {
         let (hidden, count) = (layout.hidden, batch.steps.batch());
         let [h, c] = batch.initial;
-        for (b, row) in self
-            .h
-            .chunks_exact_mut(layout.h_row())
-            .take(count)
-            .enumerate()
-        {
+        for (b, row) in self.h.chunks_exact_mut(layout.h_row()).take(count).enumerate() {
             row.fill(E::default());
             if !h.is_empty() {
                 row[..hidden].copy_from_slice(&h[b * hidden..][..hidden]);
@@ -115,11 +106,7 @@ pub(crate) fn copy_to_blocks<E: Element>(layout: &Layout, from: &[E], count: usi
         let (block, b) = (at / layout.unit / count, at / layout.unit % count);
         let unit = block * layout.unit + at % layout.unit;
         let inside = unit < layout.hidden && !from.is_empty();
-        *value = if inside {
-            from[b * layout.hidden + unit]
-        } else {
-            E::default()
-        };
+        *value = if inside { from[b * layout.hidden + unit] } else { E::default() };
     }
 }
 
@@ -157,10 +144,9 @@ impl GatePlan {
     pub(crate) fn gates(self, layout: &Layout, steps: &Steps, t: usize) -> Gates {
         let step = layout.blocks * layout.row();
         match self {
-            Self::Kept => Gates {
-                start: steps.first_row(t) * step,
-                block: steps.active(t) * layout.row(),
-            },
+            Self::Kept => {
+                Gates { start: steps.first_row(t) * step, block: steps.active(t) * layout.row() }
+            }
             // Sequence and block stand at the same place in every step, whoever is alive, so that
             // members that are at different chunks do not meet.
             Self::Chunk(count) => Gates {

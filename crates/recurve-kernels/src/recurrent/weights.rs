@@ -53,30 +53,15 @@ pub(crate) struct Part {
 
 impl Part {
     pub(crate) fn input<E: Element>(cell: &CellKernels<E>, layout: &Layout) -> Self {
-        Self {
-            gates: cell.input,
-            column: 0,
-            depth: layout.input,
-        }
+        Self { gates: cell.input, column: 0, depth: layout.input }
     }
     pub(crate) fn first<E: Element>(cell: &CellKernels<E>, layout: &Layout) -> Self {
         let (gates, column) = (&cell.recurrent[..layout.first()], layout.recurrent());
-        Self {
-            gates,
-            column,
-            depth: layout.hidden,
-        }
+        Self { gates, column, depth: layout.hidden }
     }
     pub(crate) fn second<E: Element>(cell: &CellKernels<E>, layout: &Layout) -> Self {
-        let (gates, column) = (
-            &cell.recurrent[layout.first()..],
-            layout.columns - layout.second,
-        );
-        Self {
-            gates,
-            column,
-            depth: layout.hidden,
-        }
+        let (gates, column) = (&cell.recurrent[layout.first()..], layout.columns - layout.second);
+        Self { gates, column, depth: layout.hidden }
     }
     /// Elements of a packed row: the part's columns of one block.
     pub(crate) fn width(&self, layout: &Layout) -> usize {
@@ -127,10 +112,8 @@ impl Part {
     ) {
         let height = layout.blocks * self.width(layout);
         for panel in own {
-            let (first, width) = (
-                panels.first(panel) * layout.lanes,
-                panels.vectors(panel) * layout.lanes,
-            );
+            let (first, width) =
+                (panels.first(panel) * layout.lanes, panels.vectors(panel) * layout.lanes);
             // SAFETY: the panel lies inside the buffer, and is this member's own.
             let rows =
                 unsafe { std::slice::from_raw_parts_mut(to.at(first * height), width * height) };
@@ -164,10 +147,8 @@ impl Part {
         for block in blocks {
             let panel = &from[block * (self.depth + 1) * width..][..(self.depth + 1) * width];
             for (column, gate) in self.gates.iter().enumerate() {
-                let (units, first) = (
-                    Self::units(layout, block),
-                    gate * layout.hidden + block * layout.unit,
-                );
+                let (units, first) =
+                    (Self::units(layout, block), gate * layout.hidden + block * layout.unit);
                 // SAFETY: the rows of a gate's units belong to its block alone, and a block to one member.
                 unsafe {
                     if !to.is_empty() {
@@ -238,11 +219,8 @@ impl<E: Element> PackedWeights<E> {
         weights: Weights<'_, E>,
         backward: bool,
     ) {
-        let (w, first, second) = (
-            Part::input(cell, layout),
-            Part::first(cell, layout),
-            Part::second(cell, layout),
-        );
+        let (w, first, second) =
+            (Part::input(cell, layout), Part::first(cell, layout), Part::second(cell, layout));
         let forward = |part: &Part, buffer: &mut Buffer<E>| {
             buffer.resize(layout.blocks * part.depth * part.width(layout))
         };
@@ -265,12 +243,8 @@ impl<E: Element> PackedWeights<E> {
         self.pack_vectors(cell, layout, weights);
         let size = self.w.len() + self.first.len();
         let to = [&mut self.w, &mut self.first, &mut self.second].map(|buffer| Shared::new(buffer));
-        let back = [
-            &mut self.w_back,
-            &mut self.first_back,
-            &mut self.second_back,
-        ]
-        .map(|buffer| Shared::new(buffer));
+        let back = [&mut self.w_back, &mut self.first_back, &mut self.second_back]
+            .map(|buffer| Shared::new(buffer));
         together(engine.threads_for(size * 8), |member: Member<'_>| {
             let blocks = member.share(layout.blocks, 1);
             w.pack_forward(layout, weights.w, to[0], blocks.clone());

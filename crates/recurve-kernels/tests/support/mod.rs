@@ -20,13 +20,7 @@ pub(crate) struct Case {
 
 impl Case {
     pub(crate) fn new(input: usize, hidden: usize, lengths: &[usize]) -> Self {
-        Self {
-            input,
-            hidden,
-            lengths: lengths.to_vec(),
-            with_resets: false,
-            seed: 7,
-        }
+        Self { input, hidden, lengths: lengths.to_vec(), with_resets: false, seed: 7 }
     }
     pub(crate) fn with_resets(mut self) -> Self {
         self.with_resets = true;
@@ -56,9 +50,7 @@ fn numbers<C: Cell>(case: &Case) -> Numbers {
     let mut rng = ChaCha8Rng::seed_from_u64(case.seed);
     // Values that f32 holds exactly, so that f64 and f32 runs see the same problem.
     let mut draw = |n: usize, size: f64| -> Vec<f64> {
-        (0..n)
-            .map(|_| f64::from((rng.random_range(-1.0..1.0) * size) as f32))
-            .collect()
+        (0..n).map(|_| f64::from((rng.random_range(-1.0..1.0) * size) as f32)).collect()
     };
     let (i, h, b) = (case.input, case.hidden, case.lengths.len());
     let t = case.lengths.iter().copied().max().unwrap_or(0);
@@ -77,9 +69,7 @@ fn numbers<C: Cell>(case: &Case) -> Numbers {
         dy: draw(t * b * h, 1.0),
         dh: draw(b * h, 1.0),
         dc: draw(if two { b * h } else { 0 }, 1.0),
-        resets: (0..t * b)
-            .map(|at| case.with_resets && (at * 7 + 3) % 5 == 0)
-            .collect(),
+        resets: (0..t * b).map(|at| case.with_resets && (at * 7 + 3) % 5 == 0).collect(),
     }
 }
 
@@ -88,13 +78,7 @@ pub(crate) fn expected<C: Cell>(case: &Case) -> Results<f64> {
     let n = numbers::<C>(case);
     let (i, h, b, s) = (case.input, case.hidden, case.lengths.len(), C::STATES);
     let t = case.lengths.iter().copied().max().unwrap_or(0);
-    let weights = reference::Weights {
-        w: &n.w,
-        r: &n.r,
-        b: &n.b,
-        b_r: &n.b_r,
-        p: &n.p,
-    };
+    let weights = reference::Weights { w: &n.w, r: &n.r, b: &n.b, b_r: &n.b_r, p: &n.p };
     let layer = reference::Layer::new(C::default(), i, h, weights);
     let kept = reference::Layer::<C, f64>::KEPT;
     let together = |h_part: &[f64], c_part: &[f64]| {
@@ -108,11 +92,8 @@ pub(crate) fn expected<C: Cell>(case: &Case) -> Results<f64> {
         state
     };
     let apart = |state: &[f64]| {
-        let take = |at: usize| {
-            (0..b)
-                .flat_map(|k| state[(k * s + at) * h..][..h].to_vec())
-                .collect()
-        };
+        let take =
+            |at: usize| (0..b).flat_map(|k| state[(k * s + at) * h..][..h].to_vec()).collect();
         let h_part: Vec<f64> = take(0);
         let c_part: Vec<f64> = if s > 1 { take(1) } else { vec![] };
         (h_part, c_part)
@@ -128,11 +109,7 @@ pub(crate) fn expected<C: Cell>(case: &Case) -> Results<f64> {
     let mut y = vec![0.0; t * b * h];
     let (mut before, mut after) = (vec![0.0; t * b * s * h], vec![0.0; t * b * s * h]);
     let mut columns = vec![0.0; t * b * kept * h];
-    let mut tape = reference::Tape {
-        before: &mut before,
-        kept: &mut columns,
-        after: &mut after,
-    };
+    let mut tape = reference::Tape { before: &mut before, kept: &mut columns, after: &mut after };
     layer.run(&sequences, &n.x, &mut state, &mut y, &mut tape);
     let (hn, cn) = apart(&state);
     let mut d_state = together(&n.dh, &n.dc);
@@ -140,19 +117,9 @@ pub(crate) fn expected<C: Cell>(case: &Case) -> Results<f64> {
     let mut d_kept = vec![0.0; t * b * kept * h];
     let mut d = [&n.w, &n.r, &n.b, &n.b_r, &n.p].map(|v| vec![0.0; v.len()]);
     let [dw, dr, db, db_r, dp] = &mut d;
-    let mut errors = reference::Errors {
-        dy: &n.dy,
-        d_state: &mut d_state,
-        dx: &mut dx,
-        d_kept: &mut d_kept,
-    };
-    let mut gradients = reference::Gradients {
-        dw,
-        dr,
-        db,
-        db_r,
-        dp,
-    };
+    let mut errors =
+        reference::Errors { dy: &n.dy, d_state: &mut d_state, dx: &mut dx, d_kept: &mut d_kept };
+    let mut gradients = reference::Gradients { dw, dr, db, db_r, dp };
     layer.backward(&sequences, &n.x, &tape, &mut errors, &mut gradients);
     let (dh0, dc0) = apart(&d_state);
     let [dw, dr, db, db_r, dp] = d;
@@ -204,21 +171,11 @@ pub(crate) fn computed<E: Element, C: Cell>(case: &Case, engine: Engine) -> Resu
     };
     let mut layer = RecurrentLayer::<E>::new(engine, CellKernels::of::<C>(engine.isa()), i, h);
     let [w, r, bias, b_r, p] = [&n.w, &n.r, &n.b, &n.b_r, &n.p].map(|v| narrowed::<E>(v));
-    layer.set_weights(
-        Weights {
-            w: &w,
-            r: &r,
-            b: &bias,
-            b_r: &b_r,
-            p: &p,
-        },
-        true,
-    );
+    layer.set_weights(Weights { w: &w, r: &r, b: &bias, b_r: &b_r, p: &p }, true);
     let x = packed(&n.x, i, i);
     let (h0, c0) = (narrowed::<E>(&n.h0), narrowed::<E>(&n.c0));
-    let resets: Vec<bool> = (0..t)
-        .flat_map(|at| n.resets[at * b..][..steps.active(at)].to_vec())
-        .collect();
+    let resets: Vec<bool> =
+        (0..t).flat_map(|at| n.resets[at * b..][..steps.active(at)].to_vec()).collect();
     let batch = Sequences {
         steps: &steps,
         x: Rows::new(&x, i, i),
@@ -245,18 +202,7 @@ pub(crate) fn computed<E: Element, C: Cell>(case: &Case, engine: Engine) -> Resu
         dx: Some(RowsMut::new(&mut dx, i, x_row)),
         d_initial: [&mut dh0, &mut dc0],
     };
-    layer.backward(
-        &batch,
-        &mut tape,
-        errors,
-        WeightsMut {
-            w: dw,
-            r: dr,
-            b: db,
-            b_r: db_r,
-            p: dp,
-        },
-    );
+    layer.backward(&batch, &mut tape, errors, WeightsMut { w: dw, r: dr, b: db, b_r: db_r, p: dp });
     let dx = padded(&|row| dx[row * x_row..][..i].to_vec(), i);
     let [dw, dr, db, db_r, dp] = d;
     vec![

@@ -23,49 +23,31 @@ pub(crate) struct Mask<E: Element> {
 impl<E: Element> Mask<E> {
     /// `id` tells the masks of a model apart.
     pub(crate) fn new(id: u64, rate: f64, width: usize) -> Self {
-        Self {
-            id,
-            rate,
-            width,
-            factors: Buffer::new(),
-        }
+        Self { id, rate, width, factors: Buffer::new() }
     }
 
     /// Draws the factors for a batch.
     pub(crate) fn draw(&mut self, noise: Noise, order: &Order, pooled: bool) {
         let mut seed = [0; 32];
-        for (to, from) in seed
-            .chunks_exact_mut(8)
-            .zip([noise.seed, noise.step, self.id, 0])
-        {
+        for (to, from) in seed.chunks_exact_mut(8).zip([noise.seed, noise.step, self.id, 0]) {
             to.copy_from_slice(&from.to_le_bytes());
         }
         let base = ChaCha8Rng::from_seed(seed);
         let keep = E::from_f64(1.0 / (1.0 - self.rate));
         let threshold = (self.rate * 4_294_967_296.0) as u32;
-        let rows = if pooled {
-            order.sequences().len()
-        } else {
-            order.rows()
-        };
+        let rows = if pooled { order.sequences().len() } else { order.rows() };
         self.factors.resize(rows * self.width);
         let mut fill = |row: usize, stream: u64| {
             let mut rng = base.clone();
             rng.set_stream(stream);
             for factor in &mut self.factors[row * self.width..][..self.width] {
-                *factor = if rng.next_u32() < threshold {
-                    E::default()
-                } else {
-                    keep
-                };
+                *factor = if rng.next_u32() < threshold { E::default() } else { keep };
             }
         };
         if pooled {
             (0..rows).for_each(|b| fill(b, b as u64));
         } else {
-            order
-                .places()
-                .for_each(|(row, t, b)| fill(row, (b as u64) << 32 | t as u64));
+            order.places().for_each(|(row, t, b)| fill(row, (b as u64) << 32 | t as u64));
         }
     }
 
@@ -87,13 +69,7 @@ pub(crate) struct Dropout<E: Element> {
 impl<E: Element> Dropout<E> {
     pub(crate) fn new(engine: Engine, mask: Mask<E>, pooled: bool) -> Self {
         let (y, dx) = (Flow::tight(mask.width), Flow::padded(engine, mask.width));
-        Self {
-            mask,
-            pooled,
-            active: false,
-            y,
-            dx,
-        }
+        Self { mask, pooled, active: false, y, dx }
     }
 
     /// Each row of `from` times its factors, if there are any in this pass.

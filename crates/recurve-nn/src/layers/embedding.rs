@@ -14,11 +14,7 @@ pub(crate) struct Embedding<E: Element> {
 impl<E: Element> Embedding<E> {
     pub(crate) fn new(width: usize, range: Range<usize>) -> Self {
         let table = Buffer::zeros(range.len());
-        Self {
-            range,
-            table,
-            y: Flow::tight(width),
-        }
+        Self { range, table, y: Flow::tight(width) }
     }
 }
 
@@ -28,9 +24,7 @@ impl<E: Element> Node<E> for Embedding<E> {
     }
 
     fn forward(&mut self, _: &Context<'_>, input: Signal<'_, E>, _: &mut [Part<E>]) {
-        let Signal::Tokens(tokens) = input else {
-            unreachable!("an embedding reads tokens")
-        };
+        let Signal::Tokens(tokens) = input else { unreachable!("an embedding reads tokens") };
         let width = self.y.rows().width();
         self.y.resize(tokens.len());
         for (row, token) in self.y.data_mut().chunks_exact_mut(width).zip(tokens) {
@@ -43,9 +37,7 @@ impl<E: Element> Node<E> for Embedding<E> {
     }
 
     fn backward(&mut self, _: &Context<'_>, input: Signal<'_, E>, errors: Back<'_, E>) {
-        let Signal::Tokens(tokens) = input else {
-            unreachable!("an embedding reads tokens")
-        };
+        let Signal::Tokens(tokens) = input else { unreachable!("an embedding reads tokens") };
         let width = self.y.rows().width();
         let d_table = &mut errors.gradients[self.range.clone()];
         d_table.fill(E::default());

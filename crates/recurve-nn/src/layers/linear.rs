@@ -58,12 +58,8 @@ fn matrix<E: Element>(rows: Rows<'_, E>, count: usize) -> Matrix<'_, E> {
 
 impl<E: Element> Node<E> for Linear<E> {
     fn load(&mut self, values: &[E], backward: bool) {
-        let weight = Matrix::new(
-            &values[self.weight.clone()],
-            self.outputs(),
-            self.inputs,
-            self.inputs,
-        );
+        let weight =
+            Matrix::new(&values[self.weight.clone()], self.outputs(), self.inputs, self.inputs);
         self.forward.pack(self.engine, weight.transposed());
         if backward {
             self.backward.pack(self.engine, weight);
@@ -76,13 +72,7 @@ impl<E: Element> Node<E> for Linear<E> {
         let count = x.count();
         self.y.resize(count);
         let x = matrix(x, count);
-        product(
-            self.engine,
-            x,
-            &self.forward,
-            Start::Bias(&self.b),
-            &mut self.y.rows_mut(),
-        );
+        product(self.engine, x, &self.forward, Start::Bias(&self.b), &mut self.y.rows_mut());
     }
 
     fn output(&self) -> Rows<'_, E> {
@@ -95,24 +85,12 @@ impl<E: Element> Node<E> for Linear<E> {
         let dy = matrix(errors.dy, count);
         if errors.input_wanted {
             self.dx.resize(count);
-            product(
-                self.engine,
-                dy,
-                &self.backward,
-                Start::Zero,
-                &mut self.dx.rows_mut(),
-            );
+            product(self.engine, dy, &self.backward, Start::Zero, &mut self.dx.rows_mut());
         }
         self.input.pack(self.engine, matrix(x, count));
         let d_weight = &mut errors.gradients[self.weight.clone()];
         let mut d_weight = RowsMut::new(d_weight, self.inputs, self.inputs);
-        product(
-            self.engine,
-            dy.transposed(),
-            &self.input,
-            Start::Zero,
-            &mut d_weight,
-        );
+        product(self.engine, dy.transposed(), &self.input, Start::Zero, &mut d_weight);
         let d_bias = &mut errors.gradients[self.bias.clone()];
         d_bias.fill(E::default());
         for row in 0..count {

@@ -1,7 +1,7 @@
 //! The layers of a model: forward, and backward beside it.
 //!
 //! Between layers flow rows, one for each real step of each sequence in the order of
-//! [`Order`](crate::Order), or one for each sequence after pooling. A layer owns its output and the
+//! [`Order`], or one for each sequence after pooling. A layer owns its output and the
 //! gradient of its input, and reuses their memory from batch to batch.
 
 mod dropout;
@@ -104,19 +104,11 @@ pub(crate) struct Flow<E: Element> {
 impl<E: Element> Flow<E> {
     /// Rows close to each other.
     pub(crate) fn tight(width: usize) -> Self {
-        Self {
-            data: Buffer::new(),
-            width,
-            stride: width,
-        }
+        Self { data: Buffer::new(), width, stride: width }
     }
     /// Rows with room for whole vectors.
     pub(crate) fn padded(engine: Engine, width: usize) -> Self {
-        Self {
-            data: Buffer::new(),
-            width,
-            stride: engine.padded::<E>(width),
-        }
+        Self { data: Buffer::new(), width, stride: engine.padded::<E>(width) }
     }
     pub(crate) fn resize(&mut self, rows: usize) {
         self.data.resize(rows * self.stride);

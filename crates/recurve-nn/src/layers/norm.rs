@@ -23,20 +23,8 @@ impl<E: Element> LayerNorm<E> {
     pub(crate) fn new(engine: Engine, gain: Range<usize>, shift: Range<usize>) -> Self {
         let width = gain.len();
         let weights = Buffer::zeros(2 * width);
-        let (normal, y, dx) = (
-            Flow::tight(width),
-            Flow::tight(width),
-            Flow::padded(engine, width),
-        );
-        Self {
-            gain,
-            shift,
-            weights,
-            normal,
-            scale: vec![],
-            y,
-            dx,
-        }
+        let (normal, y, dx) = (Flow::tight(width), Flow::tight(width), Flow::padded(engine, width));
+        Self { gain, shift, weights, normal, scale: vec![], y, dx }
     }
 }
 
@@ -88,10 +76,7 @@ impl<E: Element> Node<E> for LayerNorm<E> {
         self.dx.resize(count);
         for row in 0..count {
             let (dy, normal) = (errors.dy.row(row), normal.row(row));
-            for ((sum, d), n) in errors.gradients[self.gain.clone()]
-                .iter_mut()
-                .zip(dy)
-                .zip(normal)
+            for ((sum, d), n) in errors.gradients[self.gain.clone()].iter_mut().zip(dy).zip(normal)
             {
                 *sum = *sum + *d * *n;
             }

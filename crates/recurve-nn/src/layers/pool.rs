@@ -34,10 +34,7 @@ fn sequences(
 ) -> impl Iterator<Item = (usize, impl DoubleEndedIterator<Item = usize>)> {
     order.sequences().iter().enumerate().map(|(place, b)| {
         let steps = order.steps();
-        (
-            *b,
-            (0..steps.lengths()[place]).map(move |t| steps.first_row(t) + place),
-        )
+        (*b, (0..steps.lengths()[place]).map(move |t| steps.first_row(t) + place))
     })
 }
 
@@ -66,7 +63,8 @@ impl<E: Element> Node<E> for Pool<E> {
                     taken.fill(first);
                     for row in rows {
                         for ((y, taken), v) in y.iter_mut().zip(&mut *taken).zip(x.row(row)) {
-                            if *v > *y {
+                            // NaN is larger than all, so that it shows.
+                            if *v > *y || v.partial_cmp(v).is_none() {
                                 (*y, *taken) = (*v, row);
                             }
                         }
@@ -99,11 +97,7 @@ impl<E: Element> Node<E> for Pool<E> {
                 let rows: Vec<_> = rows.collect();
                 let share = E::from_f64(1.0 / rows.len().max(1) as f64);
                 for row in rows {
-                    self.dx
-                        .row_mut(row)
-                        .iter_mut()
-                        .zip(dy)
-                        .for_each(|(dx, d)| *dx = *d * share);
+                    self.dx.row_mut(row).iter_mut().zip(dy).for_each(|(dx, d)| *dx = *d * share);
                 }
             } else {
                 let taken = &self.taken[b * width..][..width];

@@ -33,55 +33,30 @@ impl<E: Element> Stack<E> {
         let layers = (0..stack.layers).map(|layer| {
             let input = if layer == 0 { input } else { stack.width() };
             let dropped = stack.dropout > 0.0 && layer + 1 < stack.layers;
-            let mask = || {
-                Mask::new(
-                    (at as u64) << 32 | layer as u64,
-                    stack.dropout,
-                    stack.width(),
-                )
-            };
+            let mask = || Mask::new((at as u64) << 32 | layer as u64, stack.dropout, stack.width());
             let directions = (0..stack.directions()).map(|direction| {
-                let prefix = format!(
-                    "{at}.recurrent.{layer}.{}",
-                    ["forward", "reverse"][direction]
-                );
-                Direction::new(
-                    engine,
-                    stack,
-                    input,
-                    direction == 1,
-                    Ranges::new(entries, &prefix),
-                )
+                let prefix =
+                    format!("{at}.recurrent.{layer}.{}", ["forward", "reverse"][direction]);
+                Direction::new(engine, stack, input, direction == 1, Ranges::new(entries, &prefix))
             });
             StackLayer {
                 directions: directions.collect(),
                 mask: dropped.then(mask),
                 active: false,
                 joined: Flow::tight(stack.width()),
-                dy: (0..stack.directions())
-                    .map(|_| Flow::padded(engine, stack.hidden))
-                    .collect(),
+                dy: (0..stack.directions()).map(|_| Flow::padded(engine, stack.hidden)).collect(),
                 dx: Flow::padded(engine, input),
             }
         });
         let states = first_state..first_state + stack.layers * stack.directions();
-        Self {
-            layers: layers.collect(),
-            states,
-        }
+        Self { layers: layers.collect(), states }
     }
 }
 
 impl<E: Element> Node<E> for Stack<E> {
     fn load(&mut self, values: &[E], backward: bool) {
-        for direction in self
-            .layers
-            .iter_mut()
-            .flat_map(|layer| &mut layer.directions)
-        {
-            direction
-                .layer
-                .set_weights(direction.ranges.read(values), backward);
+        for direction in self.layers.iter_mut().flat_map(|layer| &mut layer.directions) {
+            direction.layer.set_weights(direction.ranges.read(values), backward);
         }
     }
 
@@ -90,9 +65,7 @@ impl<E: Element> Node<E> for Stack<E> {
         let states = &mut states[self.states.clone()];
         for (at, states) in states.chunks_exact_mut(count).enumerate() {
             let (below, rest) = self.layers.split_at_mut(at);
-            let x = below
-                .last()
-                .map_or_else(|| input.rows(), StackLayer::output);
+            let x = below.last().map_or_else(|| input.rows(), StackLayer::output);
             rest[0].forward(context, x, states);
         }
     }
@@ -106,23 +79,14 @@ impl<E: Element> Node<E> for Stack<E> {
         let states = &mut errors.d_states[self.states.clone()];
         for (at, d_states) in states.chunks_exact_mut(count).enumerate().rev() {
             let (below, rest) = self.layers.split_at_mut(at);
-            let [layer, above @ ..] = rest else {
-                unreachable!("`at` counts the layers")
-            };
-            let x = below
-                .last()
-                .map_or_else(|| input.rows(), StackLayer::output);
+            let [layer, above @ ..] = rest else { unreachable!("`at` counts the layers") };
+            let x = below.last().map_or_else(|| input.rows(), StackLayer::output);
             let dy = above.first().map_or(errors.dy, |above| above.d_input());
             let input_wanted = at > 0 || errors.input_wanted;
             layer.backward(
                 context,
                 x,
-                Back {
-                    dy,
-                    d_states,
-                    input_wanted,
-                    gradients: errors.gradients,
-                },
+                Back { dy, d_states, input_wanted, gradients: errors.gradients },
             );
         }
     }
@@ -183,11 +147,7 @@ impl<E: Element> StackLayer<E> {
     }
 
     fn output(&self) -> Rows<'_, E> {
-        if self.is_plain() {
-            self.directions[0].tape.output()
-        } else {
-            self.joined.rows()
-        }
+        if self.is_plain() { self.directions[0].tape.output() } else { self.joined.rows() }
     }
 
     fn backward(&mut self, context: &Context<'_>, x: Rows<'_, E>, errors: Back<'_, E>) {
@@ -199,16 +159,7 @@ impl<E: Element> StackLayer<E> {
         for ((direction, dy), d_states) in self.directions.iter_mut().zip(&self.dy).zip(states) {
             let dy = if direct { errors.dy } else { dy.rows() };
             let (input_wanted, gradients) = (errors.input_wanted, &mut *errors.gradients);
-            direction.backward(
-                context,
-                x,
-                Back {
-                    dy,
-                    d_states,
-                    input_wanted,
-                    gradients,
-                },
-            );
+            direction.backward(context, x, Back { dy, d_states, input_wanted, gradients });
         }
         if let ([forward, reverse], true) = (&*self.directions, errors.input_wanted) {
             self.dx.resize(context.order.rows());
@@ -258,17 +209,9 @@ struct Ranges {
 impl Ranges {
     fn new(entries: &Entries, prefix: &str) -> Self {
         let range = |name: &str| {
-            entries
-                .get(&format!("{prefix}.{name}"))
-                .map_or(0..0, |entry| entry.range.clone())
+            entries.get(&format!("{prefix}.{name}")).map_or(0..0, |entry| entry.range.clone())
         };
-        Self {
-            w: range("w"),
-            r: range("r"),
-            b: range("b"),
-            b_r: range("b_r"),
-            p: range("p"),
-        }
+        Self { w: range("w"), r: range("r"), b: range("b"), b_r: range("b_r"), p: range("p") }
     }
 
     fn read<'a, E>(&self, values: &'a [E]) -> Weights<'a, E> {
@@ -291,13 +234,7 @@ impl Ranges {
             head
         };
         let (w, r, b) = (part(&self.w), part(&self.r), part(&self.b));
-        WeightsMut {
-            w,
-            r,
-            b,
-            b_r: part(&self.b_r),
-            p: part(&self.p),
-        }
+        WeightsMut { w, r, b, b_r: part(&self.b_r), p: part(&self.p) }
     }
 }
 
@@ -345,14 +282,7 @@ impl<E: Element> Direction<E> {
         for (after, before) in self.after.iter_mut().zip(&self.before) {
             after.resize(before.len(), E::default());
         }
-        let batch = sequences(
-            context,
-            self.reverse,
-            x,
-            &self.x,
-            &self.resets,
-            &self.before,
-        );
+        let batch = sequences(context, self.reverse, x, &self.x, &self.resets, &self.before);
         let [h, c] = &mut self.after;
         let keep = context.mode != Mode::Infer;
         self.layer.forward(&batch, keep, &mut self.tape, [h, c]);
@@ -381,21 +311,12 @@ impl<E: Element> Direction<E> {
 
     fn backward(&mut self, context: &Context<'_>, x: Rows<'_, E>, errors: Back<'_, E>) {
         let order = context.order.sequences();
-        let [d_state] = errors.d_states else {
-            unreachable!("a direction has one state")
-        };
+        let [d_state] = errors.d_states else { unreachable!("a direction has one state") };
         place(order, d_state, &mut self.after);
         if errors.input_wanted {
             self.dx.resize(context.order.rows());
         }
-        let batch = sequences(
-            context,
-            self.reverse,
-            x,
-            &self.x,
-            &self.resets,
-            &self.before,
-        );
+        let batch = sequences(context, self.reverse, x, &self.x, &self.resets, &self.before);
         let [d_h, d_c] = &self.after;
         let [d_h0, d_c0] = &mut self.d_before;
         d_h0.resize(d_h.len(), E::default());
@@ -406,12 +327,7 @@ impl<E: Element> Direction<E> {
             dx: errors.input_wanted.then(|| self.dx.rows_mut()),
             d_initial: [d_h0, d_c0],
         };
-        self.layer.backward(
-            &batch,
-            &mut self.tape,
-            flows,
-            self.ranges.write(errors.gradients),
-        );
+        self.layer.backward(&batch, &mut self.tape, flows, self.ranges.write(errors.gradients));
         take_back(order, &self.d_before, d_state);
     }
 }
@@ -424,17 +340,8 @@ fn sequences<'a, E: Element>(
     resets: &'a [bool],
     before: &'a [Vec<E>; 2],
 ) -> Sequences<'a, E> {
-    let (x, resets) = if reverse {
-        (mirrored.rows(), resets)
-    } else {
-        (x, context.resets)
-    };
-    Sequences {
-        steps: context.order.steps(),
-        x,
-        initial: [&before[0], &before[1]],
-        resets,
-    }
+    let (x, resets) = if reverse { (mirrored.rows(), resets) } else { (x, context.resets) };
+    Sequences { steps: context.order.steps(), x, initial: [&before[0], &before[1]], resets }
 }
 
 /// The states of the caller's sequences in the order of the batch.

@@ -1,0 +1,23 @@
+//! `RECURVE_REQUIRE_ISA=avx512,avx2` makes the absence of an instruction set a failure.
+
+use recurve_kernels::Isa;
+
+#[test]
+fn required_instruction_sets_are_here() {
+    let here: Vec<_> = Isa::available().into_iter().map(Isa::name).collect();
+    let Ok(required) = std::env::var("RECURVE_REQUIRE_ISA") else {
+        for isa in ["avx512", "avx2"].iter().filter(|isa| !here.contains(isa)) {
+            println!("not run: tests on {isa}, which this machine lacks");
+        }
+        return;
+    };
+    for isa in required.split(',').filter(|isa| !isa.is_empty()) {
+        assert!(here.contains(&isa), "{isa} is required, and this machine has {here:?}");
+    }
+}
+
+#[test]
+fn a_set_that_is_not_here_is_refused_by_name() {
+    let error = Isa::named("avx1024").unwrap_err().to_string();
+    assert!(error.contains("avx1024") && error.contains("portable"), "{error}");
+}
