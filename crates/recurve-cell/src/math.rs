@@ -64,9 +64,7 @@ pub(crate) fn tanh(x: f64) -> f64 {
     let tanh = if size < 0.55 {
         // x / (1 + d) with d = x²/(3 + x²/(5 + …)), as the small correction of x that it is.
         let square = size * size;
-        let d = (1..9)
-            .rev()
-            .fold(0.0, |rest, n| square / (f64::from(2 * n + 1) + rest));
+        let d = (1..9).rev().fold(0.0, |rest, n| square / (f64::from(2 * n + 1) + rest));
         size - size * (d / (1.0 + d))
     } else {
         1.0 - 2.0 / (exp(2.0 * size) + 1.0)
@@ -90,10 +88,7 @@ mod tests {
         let binades =
             (1..0x7ff_u64 << 6).map(|top| f64::from_bits((top << 46) | (top * 0x9e37_79b9)));
         let middle = (0..1_000_000).map(|at| f64::from(at) * 7.654_321e-4);
-        binades
-            .chain(middle)
-            .filter(move |x| *x <= largest)
-            .flat_map(|x| [x, -x])
+        binades.chain(middle).filter(move |x| *x <= largest).flat_map(|x| [x, -x])
     }
 
     fn worst(f: fn(f64) -> f64, g: fn(f64) -> f64, largest: f64) -> (u64, f64) {
@@ -113,11 +108,7 @@ mod tests {
     fn sigmoid_is_within_two_ulps() {
         fn stable(x: f64) -> f64 {
             let e = (-x.abs()).exp();
-            if x < 0.0 {
-                e / (1.0 + e)
-            } else {
-                1.0 / (1.0 + e)
-            }
+            if x < 0.0 { e / (1.0 + e) } else { 1.0 / (1.0 + e) }
         }
         let (error, x) = worst(sigmoid, stable, f64::MAX);
         assert!(error <= 2, "{error} ulp at {x}");

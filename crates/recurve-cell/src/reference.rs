@@ -150,18 +150,8 @@ impl<'a, C: Cell, F: Real> Layer<'a, C, F> {
                 check(name, bias.len(), "[G*H], or 0 for none", rows);
             }
         }
-        check(
-            "p",
-            weights.p.len(),
-            "[PEEPHOLES, H]",
-            C::PEEPHOLES * hidden,
-        );
-        Self {
-            cell,
-            inputs,
-            hidden,
-            weights,
-        }
+        check("p", weights.p.len(), "[PEEPHOLES, H]", C::PEEPHOLES * hidden);
+        Self { cell, inputs, hidden, weights }
     }
 
     /// One step of one sequence: `x [I]`, `state [S, H]` before and after, `kept [KEPT, H]`.
@@ -341,13 +331,7 @@ impl<'a, C: Cell, F: Real> Layer<'a, C, F> {
         gradients: &mut Gradients<'_, F>,
     ) {
         let hidden = self.hidden;
-        let Gradients {
-            dw,
-            dr,
-            db,
-            db_r,
-            dp,
-        } = gradients;
+        let Gradients { dw, dr, db, db_r, dp } = gradients;
         let (h_before, operand) = (&step.before[..hidden], &step.kept[C::COLUMNS * hidden..]);
         for (column, gate) in input::<C>() {
             add_outer(dw, db, gate, &d_kept[row(column, hidden)], x);
@@ -389,10 +373,7 @@ impl<'a, C: Cell, F: Real> Layer<'a, C, F> {
         sequences.check();
         let all = sequences.steps * sequences.batch;
         let states = C::STATES * self.hidden;
-        let shape = Shape {
-            all,
-            kept: Self::KEPT * self.hidden,
-        };
+        let shape = Shape { all, kept: Self::KEPT * self.hidden };
         check("x", x.len(), "[T, B, I]", all * self.inputs);
         check("state", state.len(), "[B, S, H]", sequences.batch * states);
         check("before", before, "[T, B, S, H]", all * states);
@@ -431,24 +412,17 @@ fn input<C: Cell>() -> impl Iterator<Item = (usize, usize)> {
 fn recurrent<C: Cell>() -> impl Iterator<Item = (usize, usize)> {
     let first = C::COLUMNS - C::GATES;
     let gates = C::RECURRENT.iter().copied().enumerate();
-    gates
-        .map(move |(at, gate)| (first + at, gate))
-        .take(C::GATES - C::SECOND)
+    gates.map(move |(at, gate)| (first + at, gate)).take(C::GATES - C::SECOND)
 }
 
 /// `(column, gate)` for the product of `r` with the operand that the cell makes of `h'`.
 fn second<C: Cell>() -> impl Iterator<Item = (usize, usize)> {
     let first = C::COLUMNS - C::GATES;
     let gates = C::RECURRENT.iter().copied().enumerate();
-    gates
-        .map(move |(at, gate)| (first + at, gate))
-        .skip(C::GATES - C::SECOND)
+    gates.map(move |(at, gate)| (first + at, gate)).skip(C::GATES - C::SECOND)
 }
 
 #[track_caller]
 fn check(name: &str, found: usize, shape: &str, expected: usize) {
-    assert!(
-        found == expected,
-        "{name} holds {found} values, its shape {shape} needs {expected}"
-    );
+    assert!(found == expected, "{name} holds {found} values, its shape {shape} needs {expected}");
 }

@@ -8,10 +8,7 @@ use recurve_cell::{Cell, CoupledLstm, Gru, GruResetBefore, Lstm, Real};
 use recurve_cell::{Relu, Rnn, Sees, Sightless, Tanh};
 use support::{Net, Parameters, Random, Size};
 
-const SIZE: Size = Size {
-    inputs: 3,
-    hidden: 4,
-};
+const SIZE: Size = Size { inputs: 3, hidden: 4 };
 
 /// One textbook step: weights, `x`, `h'` and `c'` (empty without cell state) to `[h, c]`.
 type Textbook = fn(&Parameters<f64>, &[f64], &[f64], &[f64]) -> Vec<f64>;
@@ -23,12 +20,7 @@ fn concatenated(weights: &Parameters<f64>, gate: usize, h: &[f64], x: &[f64]) ->
         .map(|row| {
             let r = &weights.r[row * SIZE.hidden..][..SIZE.hidden];
             let w = &weights.w[row * SIZE.inputs..][..SIZE.inputs];
-            let product: f64 = [r, w]
-                .concat()
-                .iter()
-                .zip(&joined)
-                .map(|(w, v)| w * v)
-                .sum();
+            let product: f64 = [r, w].concat().iter().zip(&joined).map(|(w, v)| w * v).sum();
             product + weights.b[row] + weights.b_r[row]
         })
         .collect()
@@ -71,10 +63,7 @@ fn rnn_tanh(weights: &Parameters<f64>, x: &[f64], h: &[f64], _: &[f64]) -> Vec<f
 }
 
 fn rnn_relu(weights: &Parameters<f64>, x: &[f64], h: &[f64], _: &[f64]) -> Vec<f64> {
-    concatenated(weights, 0, h, x)
-        .iter()
-        .map(|a| a.max(0.0))
-        .collect()
+    concatenated(weights, 0, h, x).iter().map(|a| a.max(0.0)).collect()
 }
 
 /// `peephole k` of every unit times the cell state; zero for a cell without.
@@ -132,11 +121,7 @@ fn step<C: Cell, F: Real>(
     let weights = Parameters::build::<C>(SIZE, |_| parts.next().unwrap());
     let mut state = convert(state);
     let mut kept = convert(&vec![0.0; Layer::<C, F>::KEPT * SIZE.hidden]);
-    let net = Net {
-        cell,
-        size: SIZE,
-        weights: &weights,
-    };
+    let net = Net { cell, size: SIZE, weights: &weights };
     net.layer().step(&convert(x), &mut state, &mut kept);
     state.iter().map(|v| v.to_f64()).collect()
 }

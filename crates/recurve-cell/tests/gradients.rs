@@ -94,32 +94,21 @@ impl<C: Cell> Network<C> {
             end += count;
         };
         for (layer, &inputs) in self.inputs().iter().enumerate() {
-            let size = Size {
-                inputs,
-                hidden: HIDDEN,
-            };
+            let size = Size { inputs, hidden: HIDDEN };
             let sizes = Parameters::<f64>::build::<C>(size, |count| vec![0.0; count]);
             for (name, part) in NAMES.iter().zip(sizes.parts()) {
                 place(format!("layer {layer} {name}"), part.len());
             }
-            place(
-                format!("layer {layer} initial state"),
-                BATCH * C::STATES * HIDDEN,
-            );
+            place(format!("layer {layer} initial state"), BATCH * C::STATES * HIDDEN);
         }
         place("x".into(), STEPS * BATCH * INPUTS);
         places
     }
 
     fn layer(&self, values: &[f64], layer: usize) -> (Size, Parameters<f64>, Vec<f64>) {
-        let size = Size {
-            inputs: self.inputs()[layer],
-            hidden: HIDDEN,
-        };
+        let size = Size { inputs: self.inputs()[layer], hidden: HIDDEN };
         let places = self.places();
-        let mut parts = places[layer * 6..]
-            .iter()
-            .map(|(_, at)| values[at.clone()].to_vec());
+        let mut parts = places[layer * 6..].iter().map(|(_, at)| values[at.clone()].to_vec());
         let weights = Parameters::build::<C>(size, |_| parts.next().unwrap());
         (size, weights, parts.next().unwrap())
     }
@@ -141,29 +130,18 @@ impl<C: Cell> Network<C> {
         let parameters: Vec<_> = (0..layers).map(|at| self.layer(values, at)).collect();
         let nets: Vec<_> = parameters
             .iter()
-            .map(|(size, weights, _)| Net {
-                cell: self.cell,
-                size: *size,
-                weights,
-            })
+            .map(|(size, weights, _)| Net { cell: self.cell, size: *size, weights })
             .collect();
         let weighing = |layer| {
             let (y, state) = (STEPS * BATCH * HIDDEN, BATCH * C::STATES * HIDDEN);
-            (
-                &self.dy[layer * y..][..y],
-                &self.d_state[layer * state..][..state],
-            )
+            (&self.dy[layer * y..][..y], &self.d_state[layer * state..][..state])
         };
 
         let mut loss = 0.0;
         let mut inputs = Vec::new();
         let mut runs: Vec<Forward<f64>> = Vec::new();
         for layer in 0..layers {
-            inputs.push(if stacked && layer == 1 {
-                runs[0].y.clone()
-            } else {
-                x.to_vec()
-            });
+            inputs.push(if stacked && layer == 1 { runs[0].y.clone() } else { x.to_vec() });
             let run = nets[layer].run(&self.sequences(layer), &inputs[layer], &parameters[layer].2);
             let (dy, d_state) = weighing(layer);
             loss += dot(&run.y, dy) + dot(&run.state, d_state);
@@ -205,11 +183,7 @@ fn sum(a: &[f64], b: &[f64]) -> Vec<f64> {
 }
 
 fn check<C: Cell>(name: &str, cell: C) {
-    for arrangement in [
-        Arrangement::Single,
-        Arrangement::Stacked,
-        Arrangement::Bidirectional,
-    ] {
+    for arrangement in [Arrangement::Single, Arrangement::Stacked, Arrangement::Bidirectional] {
         for reading in READING {
             let network = Network::new(cell, arrangement, reading);
             let places = network.places();

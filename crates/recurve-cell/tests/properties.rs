@@ -79,23 +79,11 @@ impl Batch {
         weights: Parameters<f64>,
         [x, initial, dy, d_state]: [Vec<f64>; 4],
     ) -> Pass {
-        let net = Net {
-            cell,
-            size: self.size,
-            weights: &weights,
-        };
+        let net = Net { cell, size: self.size, weights: &weights };
         let sequences = self.sequences();
         let mut forward = net.run(&sequences, &x, &initial);
         let backward = net.backward(&sequences, &x, &mut forward, &dy, &d_state);
-        Pass {
-            weights,
-            x,
-            initial,
-            dy,
-            d_state,
-            forward,
-            backward,
-        }
+        Pass { weights, x, initial, dy, d_state, forward, backward }
     }
 
     /// Every step of every sequence, real or not: `(t, b, the place in [T, B])`.
@@ -107,19 +95,13 @@ impl Batch {
 
 /// The rows of `values [N, len]` at the given places.
 fn rows(values: &[f64], len: usize, places: impl IntoIterator<Item = usize>) -> Vec<f64> {
-    places
-        .into_iter()
-        .flat_map(|at| values[at * len..][..len].iter().copied())
-        .collect()
+    places.into_iter().flat_map(|at| values[at * len..][..len].iter().copied()).collect()
 }
 
 /// Tries the property on random batches, and shrinks one that fails.
 fn hold(name: &str, property: impl Fn(Batch) -> Result<(), TestCaseError>) {
-    let config = ProptestConfig {
-        cases: 64,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    };
+    let config =
+        ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() };
     TestRunner::new(config)
         .run(&batches(), property)
         .unwrap_or_else(|failure| panic!("{name}: {failure}"));
@@ -133,28 +115,19 @@ mod a_run_is_its_steps_in_order {
             let pass = batch.pass(cell);
             let Size { inputs, hidden } = batch.size;
             let states = C::STATES * hidden;
-            let net = Net {
-                cell,
-                size: batch.size,
-                weights: &pass.weights,
-            };
+            let net = Net { cell, size: batch.size, weights: &pass.weights };
             let mut kept = vec![0.0; Layer::<C, f64>::KEPT * hidden];
             for (b, &length) in batch.lengths.iter().enumerate() {
                 let mut state = pass.initial[b * states..][..states].to_vec();
                 for read in 0..length {
-                    let t = if batch.reverse {
-                        length - 1 - read
-                    } else {
-                        read
-                    };
+                    let t = if batch.reverse { length - 1 - read } else { read };
                     // The border that lies between this step and the one read before it.
                     let border = if batch.reverse { t + 1 } else { t };
                     if border < length && batch.resets[border * batch.lengths.len() + b] {
                         state.fill(0.0);
                     }
                     let at = t * batch.lengths.len() + b;
-                    net.layer()
-                        .step(&pass.x[at * inputs..][..inputs], &mut state, &mut kept);
+                    net.layer().step(&pass.x[at * inputs..][..inputs], &mut state, &mut kept);
                     prop_assert_eq!(&state[..hidden], &rows(&pass.forward.y, hidden, [at])[..]);
                 }
                 prop_assert_eq!(&state[..], &pass.forward.state[b * states..][..states]);
@@ -174,9 +147,8 @@ mod a_batch_is_its_sequences_alone {
             let Size { inputs, hidden } = batch.size;
             let states = C::STATES * hidden;
             let count = batch.lengths.len();
-            let mut weights = Parameters::build::<C>(batch.size, |count| vec![0.0; count])
-                .parts()
-                .concat();
+            let mut weights =
+                Parameters::build::<C>(batch.size, |count| vec![0.0; count]).parts().concat();
             for (b, &length) in batch.lengths.iter().enumerate() {
                 let own = || (0..length).map(|t| t * count + b);
                 let alone = Batch {
@@ -197,17 +169,11 @@ mod a_batch_is_its_sequences_alone {
                 prop_assert_eq!(&alone.forward.state, &rows(&run.state, states, [b]));
                 prop_assert_eq!(&alone.backward.dx, &rows(&back.dx, inputs, own()));
                 prop_assert_eq!(&alone.backward.d_state, &rows(&back.d_state, states, [b]));
-                for (sum, d) in weights
-                    .iter_mut()
-                    .zip(alone.backward.weights.parts().concat())
-                {
+                for (sum, d) in weights.iter_mut().zip(alone.backward.weights.parts().concat()) {
                     *sum += d;
                 }
             }
-            for (sum, d) in weights
-                .iter()
-                .zip(together.backward.weights.parts().concat())
-            {
+            for (sum, d) in weights.iter().zip(together.backward.weights.parts().concat()) {
                 prop_assert!((sum - d).abs() <= 1e-12 * sum.abs().max(1.0), "{sum}, {d}");
             }
             Ok(())
@@ -266,10 +232,7 @@ mod reverse_is_forward_over_the_mirror_image {
                     None => at,
                 })
                 .collect();
-            let mut mirror = Batch {
-                reverse: !batch.reverse,
-                ..batch.clone()
-            };
+            let mut mirror = Batch { reverse: !batch.reverse, ..batch.clone() };
             for (t, b, at) in batch.places() {
                 // The border before step t is, seen from the other end, the border before length - t.
                 mirror.resets[at] = t > 0
@@ -304,12 +267,7 @@ mod a_reset_parts_two_sequences {
             let Size { inputs, hidden } = batch.size;
             let states = C::STATES * hidden;
             let border = 1 + batch.seed as usize % (batch.steps - 1);
-            let of = |steps, resets| Batch {
-                steps,
-                lengths: vec![steps],
-                resets,
-                ..batch.clone()
-            };
+            let of = |steps, resets| Batch { steps, lengths: vec![steps], resets, ..batch.clone() };
             let resets: Vec<bool> = (0..batch.steps).map(|t| t == border).collect();
             let whole = of(batch.steps, resets).pass(cell);
             let none = vec![0.0; states];
@@ -325,25 +283,12 @@ mod a_reset_parts_two_sequences {
             };
             let (early, late) = (0..border, border..batch.steps);
             let (early, late) = if batch.reverse {
-                (
-                    part(early, &none, &whole.d_state),
-                    part(late, &whole.initial, &none),
-                )
+                (part(early, &none, &whole.d_state), part(late, &whole.initial, &none))
             } else {
-                (
-                    part(early, &whole.initial, &none),
-                    part(late, &none, &whole.d_state),
-                )
+                (part(early, &whole.initial, &none), part(late, &none, &whole.d_state))
             };
-            let (first, last) = if batch.reverse {
-                (&late, &early)
-            } else {
-                (&early, &late)
-            };
-            prop_assert_eq!(
-                [&early.forward.y[..], &late.forward.y].concat(),
-                &whole.forward.y[..]
-            );
+            let (first, last) = if batch.reverse { (&late, &early) } else { (&early, &late) };
+            prop_assert_eq!([&early.forward.y[..], &late.forward.y].concat(), &whole.forward.y[..]);
             prop_assert_eq!(
                 [&early.backward.dx[..], &late.backward.dx].concat(),
                 &whole.backward.dx[..]

@@ -9,8 +9,9 @@
 //! tanh(x) = (exp(2x) - 1) / (exp(2x) + 1)      σ(x) = 1 / (1 + exp(-x))
 //! ```
 //!
-//! The error of each is at most 4 units in the last place over all `f32` (σ: down to -87, below which
-//! it stays at σ(-87) = 1.6e-38). NaN stays NaN.
+//! The error of each is below 3 units in the last place, over all `f32` and on every instruction set
+//! (σ: down to -87, below which it stays at σ(-87) = 1.6e-38). Measured over all 2³² arguments: tanh
+//! 2.61, σ 2.49. NaN stays NaN.
 
 use crate::isa::Rounded;
 
@@ -52,4 +53,204 @@ pub(crate) fn sigmoid<V: Rounded>(x: V) -> V {
     let (scale, e) = reduced((-x).at_most(87.0).at_least(-87.0));
     let one = x.like(1.0);
     one.divide(scale.mul_add(e, scale) + one)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Isa;
+    use crate::isa::{Kernel, Simd, entry};
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    /// The bound that the module promises, in units in the last place.
+    const BOUND: f64 = 3.0;
+
+    /// Where the logistic function stops falling.
+    const LOWEST: f32 = -87.0;
+
+    /// Lanes of the widest vector.
+    const WIDEST: usize = 16;
+
+    /// Replaces values by their hyperbolic tangent, or by their logistic function.
+    struct Map<const TANH: bool>;
+
+    /// `count` values, a multiple of the lanes of any vector.
+    struct Values {
+        start: *mut f32,
+        count: usize,
+    }
+
+    impl<const TANH: bool> Kernel<f32> for Map<TANH> {
+        type Args = Values;
+        /// # Safety
+        /// The values are readable and writable.
+        #[inline(always)]
+        unsafe fn run<V: Simd<Elem = f32>>(values: &Values) {
+            for at in (0..values.count).step_by(V::LANES) {
+                // SAFETY: the caller's promise; the count is a multiple of the lanes.
+                unsafe {
+                    let x = V::load(values.start.add(at));
+                    let y = if TANH { x.tanh() } else { x.sigmoid() };
+                    y.store(values.start.add(at));
+                }
+            }
+        }
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Function {
+        Tanh,
+        Sigmoid,
+    }
+
+    impl Function {
+        fn apply(self, isa: Isa, values: &mut [f32]) {
+            assert!(values.len().is_multiple_of(WIDEST));
+            let run = match self {
+                Self::Tanh => entry::<f32, Map<true>>(isa),
+                Self::Sigmoid => entry::<f32, Map<false>>(isa),
+            };
+            // SAFETY: the slice is borrowed exclusively, and its length is a multiple of all lanes.
+            unsafe { run(&Values { start: values.as_mut_ptr(), count: values.len() }) }
+        }
+
+        fn exact(self, x: f32) -> f64 {
+            match self {
+                Self::Tanh => f64::from(x).tanh(),
+                Self::Sigmoid => 1.0 / (1.0 + (-f64::from(x.max(LOWEST))).exp()),
+            }
+        }
+
+        fn least(self) -> f32 {
+            match self {
+                Self::Tanh => -1.0,
+                Self::Sigmoid => 0.0,
+            }
+        }
+    }
+
+    /// The distance from the exact value, in the spacing of `f32` around that.
+    fn ulps(got: f32, exact: f64) -> f64 {
+        let exponent = exact.abs().max(f64::from(f32::MIN_POSITIVE)).to_bits() >> 52;
+        let spacing = f64::from_bits((exponent - 23) << 52);
+        (f64::from(got) - exact).abs() / spacing
+    }
+
+    /// The worst of both functions on an instruction set: the error and where it was made.
+    #[derive(Clone, Copy, Debug, Default)]
+    struct Worst([(f64, f32); 2]);
+
+    impl Worst {
+        fn or(self, other: Self) -> Self {
+            let larger =
+                |at: usize| if other.0[at].0 > self.0[at].0 { other.0[at] } else { self.0[at] };
+            Self([larger(0), larger(1)])
+        }
+    }
+
+    /// Computes both functions of all `x` on all of `isas`.
+    ///
+    /// # Panics
+    /// Where a NaN is lost, or a result lies outside the range of the function.
+    fn worst(isas: &[Isa], x: &[f32]) -> Vec<Worst> {
+        let mut all = vec![Worst::default(); isas.len()];
+        for (slot, function) in [Function::Tanh, Function::Sigmoid].into_iter().enumerate() {
+            let exact: Vec<f64> = x.iter().map(|x| function.exact(*x)).collect();
+            for (isa, worst) in isas.iter().zip(&mut all) {
+                let mut y = x.to_vec();
+                function.apply(*isa, &mut y);
+                for ((x, y), exact) in x.iter().zip(&y).zip(&exact) {
+                    if x.is_nan() {
+                        assert!(y.is_nan(), "{function:?} of NaN is {y} on {isa}");
+                        continue;
+                    }
+                    let inside = (function.least()..=1.0).contains(y);
+                    assert!(inside, "{function:?} of {x} is {y} on {isa}");
+                    let error = ulps(*y, *exact);
+                    if error > worst.0[slot].0 {
+                        worst.0[slot] = (error, *x);
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    fn assert_bound(isas: &[Isa], all: &[Worst]) {
+        for (isa, worst) in isas.iter().zip(all) {
+            let [tanh, sigmoid] = worst.0;
+            println!(
+                "{isa}: tanh {:.3} ulp at {:e}, sigmoid {:.3} ulp at {:e}",
+                tanh.0, tanh.1, sigmoid.0, sigmoid.1
+            );
+            assert!(tanh.0 <= BOUND && sigmoid.0 <= BOUND, "{isa}: {worst:?}");
+        }
+    }
+
+    #[test]
+    fn activations_are_close_for_numbers_of_every_size() {
+        // A prime step through all bit patterns, and both sides of every place where the method changes.
+        let mut x: Vec<f32> = (0..=u32::MAX).step_by(4001).map(f32::from_bits).collect();
+        let n_changes = (-140..140).map(|n| (f64::from(n) * 0.25 * std::f64::consts::LN_2) as f32);
+        let limits =
+            [0.0, 1.0, 9.01, 9.02, 17.0, 18.04, 87.0, 88.0, 104.0, f32::MAX, f32::INFINITY];
+        let denormals = [1, 2, 3, 0x40_0000, 0x7f_ffff, 0x80_0000].map(f32::from_bits);
+        for middle in n_changes.chain(limits).chain(denormals) {
+            for near in [middle.next_down(), middle, middle.next_up()] {
+                x.extend([near, -near]);
+            }
+        }
+        x.resize(x.len().next_multiple_of(WIDEST), f32::NAN);
+        let isas = Isa::available();
+        assert_bound(&isas, &worst(&isas, &x));
+    }
+
+    #[test]
+    fn activations_at_the_ends_of_the_line() {
+        for isa in Isa::available() {
+            let special =
+                [0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, f32::MAX, f32::MIN];
+            let mut x = [f32::from_bits(1); WIDEST];
+            x[..special.len()].copy_from_slice(&special);
+            let mut y = x;
+            Function::Tanh.apply(isa, &mut y);
+            assert_eq!(y[..4], [0.0, 0.0, 1.0, -1.0], "{isa}");
+            assert!(y[4].is_nan(), "{isa}");
+            assert_eq!(y[5..8], [1.0, -1.0, f32::from_bits(1)], "{isa}");
+            let mut y = x;
+            Function::Sigmoid.apply(isa, &mut y);
+            let lowest = Function::Sigmoid.exact(LOWEST);
+            assert_eq!(y[..3], [0.5, 0.5, 1.0], "{isa}");
+            assert!(ulps(y[3], lowest) <= BOUND && y[3] == y[6], "{isa}: {y:?}");
+            assert!(y[4].is_nan(), "{isa}");
+            assert_eq!(y[5], 1.0, "{isa}");
+            assert_eq!(y[7], 0.5, "{isa}");
+        }
+    }
+
+    /// About 150 seconds of processor time: `cargo test --release -p recurve-kernels -- --ignored every_f32`.
+    #[test]
+    #[ignore = "all 2^32 arguments"]
+    fn activations_of_every_f32() {
+        const PIECE: u32 = 1 << 16;
+        let isas = Isa::available();
+        let next = AtomicU32::new(0);
+        let all = Mutex::new(vec![Worst::default(); isas.len()]);
+        std::thread::scope(|scope| {
+            for _ in 0..crate::available_threads() {
+                scope.spawn(|| {
+                    loop {
+                        let piece = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(first) = piece.checked_mul(PIECE) else { break };
+                        let x: Vec<f32> = (0..PIECE).map(|at| f32::from_bits(first + at)).collect();
+                        let found = worst(&isas, &x);
+                        for (all, found) in all.lock().unwrap().iter_mut().zip(found) {
+                            *all = all.or(found);
+                        }
+                    }
+                });
+            }
+        });
+        assert_bound(&isas, &all.into_inner().unwrap());
+    }
 }

@@ -12,8 +12,8 @@ use crate::state::State;
 use recurve_kernels::{Element, Engine, Rows};
 
 /// The layers of a model with their weights packed for the machine, and all the memory that passes
-/// need. One network serves one thread at a time; nothing is allocated once it has seen its largest
-/// batch.
+/// need. One network serves one thread at a time; its memory is kept from batch to batch, and grows with
+/// the largest.
 pub struct Network<E: Element> {
     description: Description,
     nodes: Vec<Box<dyn Node<E>>>,

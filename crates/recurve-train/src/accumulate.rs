@@ -20,12 +20,7 @@ pub struct Accumulator<F> {
 impl<F: Real> Accumulator<F> {
     /// For gradients of `len` parameters.
     pub fn new(len: usize) -> Self {
-        Self {
-            grads: vec![F::default(); len],
-            loss: 0.0,
-            weight: 0.0,
-            batches: 0,
-        }
+        Self { grads: vec![F::default(); len], loss: 0.0, weight: 0.0, batches: 0 }
     }
 
     /// Adds the gradient and the loss of one batch, both means over `weight` counted rows. A batch
@@ -101,9 +96,7 @@ mod tests {
         let loss = Loss::Mse {};
         let mut d_whole = vec![0.0; 24];
         let all = Outputs::new(&outputs, 3).weighted(&weights);
-        let whole = loss
-            .backward(all, Targets::Values(&targets), &mut d_whole)
-            .unwrap();
+        let whole = loss.backward(all, Targets::Values(&targets), &mut d_whole).unwrap();
 
         // The "model" has one parameter that shifts every output, so its gradient is a sum.
         let mut sum = Accumulator::<f64>::new(1);
@@ -111,9 +104,7 @@ mod tests {
             let range = 3 * first..3 * last;
             let mut d = vec![0.0; range.len()];
             let part = Outputs::new(&outputs[range.clone()], 3).weighted(&weights[first..last]);
-            let value = loss
-                .backward(part, Targets::Values(&targets[range]), &mut d)
-                .unwrap();
+            let value = loss.backward(part, Targets::Values(&targets[range]), &mut d).unwrap();
             sum.add(&[d.iter().sum()], value.mean, value.count).unwrap();
         }
         assert_eq!(sum.batches(), 3);
@@ -139,17 +130,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_refused() {
         let mut sum = Accumulator::<f32>::new(2);
-        assert!(
-            sum.add(&[1.0], 0.0, 1.0)
-                .unwrap_err()
-                .to_string()
-                .contains("2")
-        );
-        assert!(
-            sum.add(&[1.0; 2], 0.0, f64::NAN)
-                .unwrap_err()
-                .to_string()
-                .contains("NaN")
-        );
+        assert!(sum.add(&[1.0], 0.0, 1.0).unwrap_err().to_string().contains("2"));
+        assert!(sum.add(&[1.0; 2], 0.0, f64::NAN).unwrap_err().to_string().contains("NaN"));
     }
 }

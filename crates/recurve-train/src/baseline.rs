@@ -6,16 +6,57 @@
 //! training text (unigram), and after each token (bigram).
 
 /// A naive forecast.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Naive {
     /// The last value again.
     Last,
     /// The value one season before, for a season of this many rows.
     Seasonal(usize),
+    /// The value one season before, grown once for every season that lies between.
+    SeasonalGrowth {
+        /// Rows in a season.
+        season: usize,
+        /// What one season adds.
+        growth: Growth,
+    },
     /// The straight line through the first and the last value.
     Drift,
     /// The mean of all values so far.
     Mean,
+}
+
+/// How values change from one season to the next.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Growth {
+    /// They are multiplied by this.
+    Times(f64),
+    /// This is added.
+    Plus(f64),
+}
+
+impl Growth {
+    /// The mean growth within the training values: the geometric mean of the ratios where all values
+    /// are above zero, else the mean of the differences. `None` with less than a season to compare.
+    pub fn of(train: &[f64], season: usize) -> Option<Self> {
+        let pairs = train.len().checked_sub(season).filter(|pairs| *pairs > 0)?;
+        let changes = |level: &dyn Fn(f64) -> f64| {
+            let now_and_then = train[season..].iter().zip(train);
+            let sum: f64 = now_and_then.map(|(&now, &then)| level(now) - level(then)).sum();
+            sum / pairs as f64
+        };
+        Some(if train.iter().all(|&value| value > 0.0) {
+            Self::Times(changes(&f64::ln).exp())
+        } else {
+            Self::Plus(changes(&|value| value))
+        })
+    }
+
+    fn grow(self, value: f64, seasons: usize) -> f64 {
+        match self {
+            Self::Times(factor) => value * factor.powi(seasons as i32),
+            Self::Plus(change) => value + change * seasons as f64,
+        }
+    }
 }
 
 impl Naive {
@@ -24,17 +65,22 @@ impl Naive {
         match self {
             Self::Last => "naive",
             Self::Seasonal(_) => "seasonal naive",
+            Self::SeasonalGrowth { .. } => "seasonal naive with growth",
             Self::Drift => "drift",
             Self::Mean => "mean",
         }
     }
 
-    /// The methods that make sense with a season of `season` rows; 1 means none.
-    pub fn all(season: usize) -> Vec<Self> {
-        let mut all = vec![Self::Last, Self::Drift, Self::Mean];
+    /// The methods that make sense after these training values, with a season of `season` rows; 1
+    /// means none.
+    pub fn all(train: &[f64], season: usize) -> Vec<Self> {
+        let mut all = vec![Self::Last];
         if season > 1 {
-            all.insert(1, Self::Seasonal(season));
+            all.push(Self::Seasonal(season));
+            let growth = Growth::of(train, season);
+            all.extend(growth.map(|growth| Self::SeasonalGrowth { season, growth }));
         }
+        all.extend([Self::Drift, Self::Mean]);
         all
     }
 
@@ -42,7 +88,7 @@ impl Naive {
     pub fn needs(self) -> usize {
         match self {
             Self::Last | Self::Mean => 1,
-            Self::Seasonal(season) => season.max(1),
+            Self::Seasonal(season) | Self::SeasonalGrowth { season, .. } => season.max(1),
             Self::Drift => 2,
         }
     }
@@ -55,15 +101,20 @@ impl Naive {
             Self::Last => vec![last; horizon],
             Self::Seasonal(season) => {
                 let season = season.max(1);
+                (0..horizon).map(|step| history[rows - season + step % season]).collect()
+            }
+            Self::SeasonalGrowth { season, growth } => {
+                let season = season.max(1);
                 (0..horizon)
-                    .map(|step| history[rows - season + step % season])
+                    .map(|step| {
+                        let before = history[rows - season + step % season];
+                        growth.grow(before, step / season + 1)
+                    })
                     .collect()
             }
             Self::Drift => {
                 let slope = (last - history[0]) / (rows - 1) as f64;
-                (1..=horizon)
-                    .map(|step| last + slope * step as f64)
-                    .collect()
+                (1..=horizon).map(|step| last + slope * step as f64).collect()
             }
             Self::Mean => vec![history.iter().sum::<f64>() / rows as f64; horizon],
         }
@@ -137,13 +188,29 @@ mod tests {
         assert_eq!(Naive::Seasonal(2).forecast(&history, 3), [3.0, 7.0, 3.0]);
         assert_eq!(Naive::Drift.forecast(&history, 2), [9.0, 11.0]);
         assert_eq!(Naive::Mean.forecast(&history, 1), [3.25]);
-        assert_eq!(
-            Naive::Last.rolling(&history, &[1, 3], 1).unwrap(),
-            [1.0, 3.0]
-        );
+        assert_eq!(Naive::Last.rolling(&history, &[1, 3], 1).unwrap(), [1.0, 3.0]);
         assert_eq!(Naive::Seasonal(2).rolling(&history, &[1, 3], 1), None);
-        assert_eq!(Naive::all(12).len(), 4);
-        assert!(!Naive::all(1).contains(&Naive::Seasonal(1)));
+        assert_eq!(Naive::all(&[1.0; 30], 12).len(), 5);
+        assert_eq!(Naive::all(&[1.0; 9], 12).len(), 4);
+        assert!(!Naive::all(&history, 1).contains(&Naive::Seasonal(1)));
+    }
+
+    #[test]
+    fn seasonal_growth_by_hand() {
+        // Doubled every season of two.
+        let history = [1.0, 3.0, 2.0, 6.0];
+        let growth = Growth::of(&history, 2).unwrap();
+        assert!(matches!(growth, Growth::Times(factor) if (factor - 2.0).abs() < 1e-12));
+        let naive = Naive::SeasonalGrowth { season: 2, growth };
+        for (forecast, expected) in naive.forecast(&history, 3).iter().zip([4.0, 12.0, 8.0]) {
+            assert!((forecast - expected).abs() < 1e-9);
+        }
+        // A value that is not above zero makes it a sum.
+        let growth = Growth::of(&[0.0, 3.0, 2.0, 6.0], 2).unwrap();
+        assert_eq!(growth, Growth::Plus(2.5));
+        let naive = Naive::SeasonalGrowth { season: 2, growth };
+        assert_eq!(naive.forecast(&[2.0, 6.0], 3), [4.5, 8.5, 7.0]);
+        assert_eq!(Growth::of(&[1.0, 2.0], 2), None);
     }
 
     #[test]

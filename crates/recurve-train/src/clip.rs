@@ -33,9 +33,7 @@ impl Clip {
     pub fn validate(&self) -> Result<()> {
         match *self {
             Clip::Norm { limit } | Clip::Value { limit } if !(limit.is_finite() && limit > 0.0) => {
-                Err(Error::usage(format!(
-                    "clip.limit must be a number above 0, not {limit}"
-                )))
+                Err(Error::usage(format!("clip.limit must be a number above 0, not {limit}")))
             }
             _ => Ok(()),
         }
@@ -122,11 +120,7 @@ mod tests {
 
     #[test]
     fn a_norm_that_is_not_finite_leaves_the_gradients_for_judgement() {
-        for clip in [
-            Clip::None {},
-            Clip::Norm { limit: 1.0 },
-            Clip::Value { limit: 1.0 },
-        ] {
+        for clip in [Clip::None {}, Clip::Norm { limit: 1.0 }, Clip::Value { limit: 1.0 }] {
             let mut grads = [1.0f32, f32::NAN, 50.0];
             assert!(clip.apply(&mut grads).is_nan());
             assert!(grads[0] == 1.0 && grads[1].is_nan() && grads[2] == 50.0);
@@ -143,11 +137,7 @@ mod tests {
     fn a_limit_out_of_range_is_refused() {
         for limit in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             assert!(
-                Clip::Norm { limit }
-                    .validate()
-                    .unwrap_err()
-                    .to_string()
-                    .contains("clip.limit")
+                Clip::Norm { limit }.validate().unwrap_err().to_string().contains("clip.limit")
             );
             assert!(Clip::Value { limit }.validate().is_err());
         }

@@ -42,11 +42,7 @@ impl Error {
     }
 
     fn new(kind: Kind, message: String) -> Self {
-        Self(Box::new(Inner {
-            kind,
-            message,
-            cause: None,
-        }))
+        Self(Box::new(Inner { kind, message, cause: None }))
     }
 
     /// The same error, caused by `source`.
@@ -117,13 +113,8 @@ mod tests {
     #[test]
     fn the_message_names_place_and_cause_in_one_line() {
         let cause = std::io::Error::other("disk full");
-        let error = Error::failed("cannot write `last.ckpt`")
-            .with_source(cause)
-            .context("run 3");
-        assert_eq!(
-            error.to_string(),
-            "run 3: cannot write `last.ckpt`: disk full"
-        );
+        let error = Error::failed("cannot write `last.ckpt`").with_source(cause).context("run 3");
+        assert_eq!(error.to_string(), "run 3: cannot write `last.ckpt`: disk full");
         assert!(error.source().is_none());
     }
 }

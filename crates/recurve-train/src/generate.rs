@@ -51,10 +51,7 @@ impl Adding {
     ///
     /// `steps` is below 2: there is no room for two marks.
     pub fn batch(&self, first: u64, batch: usize) -> AddingBatch {
-        assert!(
-            self.steps >= 2,
-            "the adding problem needs two steps at least"
-        );
+        assert!(self.steps >= 2, "the adding problem needs two steps at least");
         let mut x = vec![0.0; self.steps * batch * 2];
         let mut y = vec![0.0; batch];
         for (lane, sum) in y.iter_mut().enumerate() {
@@ -116,20 +113,12 @@ impl TemporalOrder {
 
     /// Experiment 6a: two symbols, four classes, 100 to 110 steps.
     pub fn two_symbols(seed: u64) -> Self {
-        Self {
-            lengths: (100, 110),
-            windows: vec![(10, 20), (50, 60)],
-            seed,
-        }
+        Self { lengths: (100, 110), windows: vec![(10, 20), (50, 60)], seed }
     }
 
     /// Experiment 6b: three symbols, eight classes, 100 to 110 steps.
     pub fn three_symbols(seed: u64) -> Self {
-        Self {
-            lengths: (100, 110),
-            windows: vec![(10, 20), (33, 43), (66, 76)],
-            seed,
-        }
+        Self { lengths: (100, 110), windows: vec![(10, 20), (33, 43), (66, 76)], seed }
     }
 
     /// The number of classes.
@@ -144,16 +133,10 @@ impl TemporalOrder {
     /// The lengths are out of order, there are more than 16 windows, or they overlap or do not fit.
     pub fn batch(&self, first: u64, batch: usize) -> OrderBatch {
         let (shortest, longest) = self.lengths;
-        assert!(
-            shortest <= longest && self.windows.len() <= 16,
-            "sizes in order"
-        );
+        assert!(shortest <= longest && self.windows.len() <= 16, "sizes in order");
         let mut free = 1;
         for &(start, end) in &self.windows {
-            assert!(
-                free <= start && start <= end && end + 1 < shortest,
-                "windows in order"
-            );
+            assert!(free <= start && start <= end && end + 1 < shortest, "windows in order");
             free = end + 1;
         }
         let mut samples = Vec::with_capacity(batch);
@@ -175,17 +158,8 @@ impl TemporalOrder {
         }
         let lengths: Vec<usize> = samples.iter().map(Vec::len).collect();
         let steps = lengths.iter().copied().max().unwrap_or(0);
-        let at = |step: usize| {
-            samples
-                .iter()
-                .map(move |s| s.get(step).copied().unwrap_or(0))
-        };
-        OrderBatch {
-            steps,
-            x: (0..steps).flat_map(at).collect(),
-            lengths,
-            y,
-        }
+        let at = |step: usize| samples.iter().map(move |s| s.get(step).copied().unwrap_or(0));
+        OrderBatch { steps, x: (0..steps).flat_map(at).collect(), lengths, y }
     }
 }
 
@@ -237,10 +211,7 @@ impl CopyMemory {
     ///
     /// `pause` is 0.
     pub fn batch(&self, first: u64, batch: usize) -> CopyBatch {
-        assert!(
-            self.pause >= 1,
-            "copy memory needs a pause of one step at least"
-        );
+        assert!(self.pause >= 1, "copy memory needs a pause of one step at least");
         let mut x = vec![Self::BLANK; self.steps() * batch];
         let mut y = x.clone();
         let delimiter = Self::LENGTH + self.pause - 1;
@@ -291,10 +262,7 @@ mod tests {
         for lane in 0..batch {
             let at = |step: usize| &made.x[(step * batch + lane) * 2..][..2];
             let marked: Vec<usize> = (0..steps).filter(|&step| at(step)[1] == 1.0).collect();
-            assert!(
-                marked.len() == 2 && marked[0] < 5 && marked[1] >= 5,
-                "{marked:?}"
-            );
+            assert!(marked.len() == 2 && marked[0] < 5 && marked[1] >= 5, "{marked:?}");
             assert_eq!(made.y[lane], at(marked[0])[0] + at(marked[1])[0]);
         }
         let error: f32 = made.y.iter().map(|y| (y - 1.0).powi(2)).sum::<f32>() / batch as f32;
@@ -303,22 +271,19 @@ mod tests {
 
     #[test]
     fn temporal_order_names_the_order_of_the_rare_symbols() {
-        for (task, classes) in [
-            (TemporalOrder::two_symbols(1), 4),
-            (TemporalOrder::three_symbols(1), 8),
-        ] {
+        for (task, classes) in
+            [(TemporalOrder::two_symbols(1), 4), (TemporalOrder::three_symbols(1), 8)]
+        {
             let batch = 400;
             let made = task.batch(0, batch);
             assert_eq!(task.classes(), classes);
             for lane in 0..batch {
-                let symbols: Vec<u32> = (0..made.lengths[lane])
-                    .map(|step| made.x[step * batch + lane])
-                    .collect();
+                let symbols: Vec<u32> =
+                    (0..made.lengths[lane]).map(|step| made.x[step * batch + lane]).collect();
                 assert!((100..=110).contains(&symbols.len()));
                 assert_eq!((symbols[0], symbols[symbols.len() - 1]), (6, 7));
-                let rare: Vec<usize> = (0..symbols.len())
-                    .filter(|&s| matches!(symbols[s], 4 | 5))
-                    .collect();
+                let rare: Vec<usize> =
+                    (0..symbols.len()).filter(|&s| matches!(symbols[s], 4 | 5)).collect();
                 assert_eq!(rare.len(), task.windows.len());
                 let mut class = 0;
                 for (&step, &(start, end)) in rare.iter().zip(&task.windows) {
@@ -338,12 +303,7 @@ mod tests {
         assert_eq!((made.x.len(), made.y.len()), (25, 25));
         assert!(made.x[..10].iter().all(|&symbol| symbol < 8));
         assert_eq!(made.x[10..15], [8, 8, 8, 8, 9]);
-        assert!(
-            made.x[15..]
-                .iter()
-                .chain(&made.y[..15])
-                .all(|&symbol| symbol == 8)
-        );
+        assert!(made.x[15..].iter().chain(&made.y[..15]).all(|&symbol| symbol == 8));
         assert_eq!(made.y[15..], made.x[..10]);
         assert!((task.baseline() - 10.0 * 8_f64.ln() / 25.0).abs() < 1e-12);
     }

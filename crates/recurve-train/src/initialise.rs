@@ -59,11 +59,7 @@ pub struct Blocks {
 impl Blocks {
     /// One matrix `[rows, cols]`.
     pub fn one(rows: usize, cols: usize) -> Self {
-        Self {
-            blocks: 1,
-            rows,
-            cols,
-        }
+        Self { blocks: 1, rows, cols }
     }
 }
 
@@ -89,9 +85,7 @@ impl Initialiser {
         if fits {
             return Ok(());
         }
-        Err(Error::usage(format!(
-            "initialise.{key} must be {range}, not {value}"
-        )))
+        Err(Error::usage(format!("initialise.{key} must be {range}, not {value}")))
     }
 
     /// Fills `w [blocks*rows, cols]`.
@@ -191,11 +185,7 @@ fn orthogonal<F: Real>(w: &mut [F], rows: usize, cols: usize, rng: &mut ChaCha8R
     }
     for row in 0..rows {
         for col in 0..cols {
-            let at = if rows <= cols {
-                row * len + col
-            } else {
-                col * len + row
-            };
+            let at = if rows <= cols { row * len + col } else { col * len + row };
             w[row * cols + col] = F::from_f64(basis[at]);
         }
     }
@@ -226,31 +216,16 @@ mod tests {
     #[test]
     fn orthogonal_blocks_are_orthonormal() {
         for (rows, cols) in [(1, 1), (5, 5), (3, 7), (7, 3), (64, 64)] {
-            let w = filled(
-                Initialiser::Orthogonal {},
-                Blocks {
-                    blocks: 4,
-                    rows,
-                    cols,
-                },
-                1,
-            );
+            let w = filled(Initialiser::Orthogonal {}, Blocks { blocks: 4, rows, cols }, 1);
             for block in w.chunks_exact(rows * cols) {
                 let at = |vector: usize, i: usize| {
-                    if rows <= cols {
-                        block[vector * cols + i]
-                    } else {
-                        block[i * cols + vector]
-                    }
+                    if rows <= cols { block[vector * cols + i] } else { block[i * cols + vector] }
                 };
                 for a in 0..rows.min(cols) {
                     for b in 0..=a {
                         let product: f64 = (0..rows.max(cols)).map(|i| at(a, i) * at(b, i)).sum();
                         let expected = f64::from(u8::from(a == b));
-                        assert!(
-                            (product - expected).abs() < 1e-14,
-                            "{rows}x{cols}: {product}"
-                        );
+                        assert!((product - expected).abs() < 1e-14, "{rows}x{cols}: {product}");
                     }
                 }
             }
@@ -268,26 +243,15 @@ mod tests {
         });
         let (sum, squares) = traces.fold((0.0, 0.0), |(s, q), t| (s + t, q + t * t));
         let (mean, variance) = (sum / n as f64, squares / n as f64);
-        assert!(
-            mean.abs() < 0.09 && (variance - 1.0).abs() < 0.15,
-            "{mean} {variance}"
-        );
+        assert!(mean.abs() < 0.09 && (variance - 1.0).abs() < 0.15, "{mean} {variance}");
     }
 
     #[test]
     fn the_distributions_have_their_moments() {
-        let shape = Blocks {
-            blocks: 4,
-            rows: 100,
-            cols: 50,
-        };
+        let shape = Blocks { blocks: 4, rows: 100, cols: 50 };
         let xavier = (6.0f64 / 150.0).sqrt();
         let cases = [
-            (
-                Initialiser::Uniform { bound: 0.25 },
-                0.25,
-                0.25 / 3f64.sqrt(),
-            ),
+            (Initialiser::Uniform { bound: 0.25 }, 0.25, 0.25 / 3f64.sqrt()),
             (Initialiser::XavierUniform {}, xavier, xavier / 3f64.sqrt()),
             (Initialiser::Normal { std: 0.02 }, 0.02 * 6.0, 0.02),
         ];
@@ -300,10 +264,7 @@ mod tests {
             assert!(mean.abs() < 4.0 * std / n.sqrt(), "{init:?} {mean}");
             assert!((found / std - 1.0).abs() < 0.02, "{init:?} {found}");
         }
-        assert_eq!(
-            filled(Initialiser::Constant { value: 0.5 }, Blocks::one(2, 1), 0),
-            [0.5; 2]
-        );
+        assert_eq!(filled(Initialiser::Constant { value: 0.5 }, Blocks::one(2, 1), 0), [0.5; 2]);
     }
 
     #[test]
@@ -314,8 +275,7 @@ mod tests {
         assert_ne!(draw(1, "a"), draw(1, "b"));
         let init = Initialiser::Uniform { bound: 1.0 };
         let mut narrow = [0f32; 4];
-        init.fill(&mut narrow, Blocks::one(2, 2), &mut generator(9, "w"))
-            .unwrap();
+        init.fill(&mut narrow, Blocks::one(2, 2), &mut generator(9, "w")).unwrap();
         let wide = filled(init, Blocks::one(2, 2), 9);
         assert!(narrow.iter().zip(&wide).all(|(a, b)| *a == *b as f32));
     }
@@ -323,19 +283,9 @@ mod tests {
     #[test]
     fn these_seeds_give_these_numbers_for_ever() {
         let w = filled(Initialiser::Uniform { bound: 1.0 }, Blocks::one(1, 3), 42);
-        assert_eq!(
-            w,
-            [
-                -0.6676696124782013,
-                -0.46951965496272297,
-                0.29058200493803454
-            ]
-        );
+        assert_eq!(w, [-0.6676696124782013, -0.46951965496272297, 0.29058200493803454]);
         let w = filled(Initialiser::Normal { std: 1.0 }, Blocks::one(1, 3), 42);
-        assert_eq!(
-            w,
-            [-1.196224243189908, -0.3823329867923728, 0.516208614810117]
-        );
+        assert_eq!(w, [-1.196224243189908, -0.3823329867923728, 0.516208614810117]);
     }
 
     #[test]
@@ -354,19 +304,13 @@ mod tests {
     fn what_does_not_fit_is_refused() {
         let mut rng = generator(0, "w");
         let shape = Blocks::one(2, 2);
-        let error = Initialiser::XavierUniform {}
-            .fill(&mut [0f32; 5], shape, &mut rng)
-            .unwrap_err();
+        let error =
+            Initialiser::XavierUniform {}.fill(&mut [0f32; 5], shape, &mut rng).unwrap_err();
         assert!(error.to_string().contains("2 x 2"), "{error}");
-        let error = Initialiser::Normal { std: -1.0 }
-            .fill(&mut [0f32; 4], shape, &mut rng)
-            .unwrap_err();
+        let error =
+            Initialiser::Normal { std: -1.0 }.fill(&mut [0f32; 4], shape, &mut rng).unwrap_err();
         assert!(error.to_string().contains("initialise.std"), "{error}");
         assert!(Initialiser::Uniform { bound: 0.0 }.validate().is_err());
-        assert!(
-            Initialiser::Constant { value: f64::NAN }
-                .validate()
-                .is_err()
-        );
+        assert!(Initialiser::Constant { value: f64::NAN }.validate().is_err());
     }
 }

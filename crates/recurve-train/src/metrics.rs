@@ -21,11 +21,7 @@ pub fn rmse(forecast: &[f64], actual: &[f64]) -> f64 {
 pub fn smape(forecast: &[f64], actual: &[f64]) -> f64 {
     let share = |f: f64, y: f64| {
         let size = f.abs() + y.abs();
-        if size == 0.0 {
-            0.0
-        } else {
-            (f - y).abs() / size
-        }
+        if size == 0.0 { 0.0 } else { (f - y).abs() / size }
     };
     200.0 * mean(forecast, actual, share)
 }
@@ -98,11 +94,7 @@ impl Scores {
 
 fn mean(forecast: &[f64], actual: &[f64], error: impl Fn(f64, f64) -> f64) -> f64 {
     check(forecast.len(), actual.len());
-    let sum: f64 = forecast
-        .iter()
-        .zip(actual)
-        .map(|(&f, &y)| error(f, y))
-        .sum();
+    let sum: f64 = forecast.iter().zip(actual).map(|(&f, &y)| error(f, y)).sum();
     sum / actual.len() as f64
 }
 

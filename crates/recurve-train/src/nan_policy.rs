@@ -55,10 +55,7 @@ pub enum Action {
 impl NanGuard {
     /// Before the first step.
     pub fn new(policy: NanPolicy) -> Self {
-        Self {
-            policy,
-            counts: Skipped::default(),
-        }
+        Self { policy, counts: Skipped::default() }
     }
 
     /// Judges step `step` by its loss and by the norm of its gradient before clipping.
@@ -70,11 +67,7 @@ impl NanGuard {
             self.counts.consecutive = 0;
             return Ok(Action::Apply);
         }
-        let what = if loss.is_finite() {
-            ("gradient norm", grad_norm)
-        } else {
-            ("loss", loss)
-        };
+        let what = if loss.is_finite() { ("gradient norm", grad_norm) } else { ("loss", loss) };
         let happened = format!("the {} of step {step} is {}", what.0, what.1);
         const HELP: &str = "lower the learning rate, clip the gradient by its norm, or look for extreme values in the data";
         match self.policy {
@@ -121,10 +114,7 @@ mod tests {
             "{error}"
         );
         let error = guard.judge(8, 0.5, f64::INFINITY).unwrap_err();
-        assert!(
-            error.to_string().contains("gradient norm of step 8 is inf"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("gradient norm of step 8 is inf"), "{error}");
     }
 
     #[test]
@@ -134,13 +124,7 @@ mod tests {
             assert_eq!(guard.judge(step, f64::NAN, 1.0).unwrap(), Action::Skip);
         }
         assert_eq!(guard.judge(2, 1.0, 1.0).unwrap(), Action::Apply);
-        assert_eq!(
-            guard.skipped(),
-            Skipped {
-                total: 2,
-                consecutive: 0
-            }
-        );
+        assert_eq!(guard.skipped(), Skipped { total: 2, consecutive: 0 });
         for step in [3, 4] {
             assert_eq!(guard.judge(step, 1.0, f64::NAN).unwrap(), Action::Skip);
         }
@@ -158,9 +142,7 @@ mod tests {
         let read = |text: &str| toml::from_str::<NanPolicy>(text);
         assert_eq!(
             read("kind = \"skip-step\"").unwrap(),
-            NanPolicy::SkipStep {
-                max_consecutive: 10
-            }
+            NanPolicy::SkipStep { max_consecutive: 10 }
         );
         assert!(read("kind = \"stop\"\nmax_consecutive = 1").is_err());
     }

@@ -94,43 +94,19 @@ impl ScheduleConfig {
         match *self {
             Self::Constant {} => Ok(()),
             Self::Cosine { final_factor, .. } => within("final_factor", final_factor),
-            Self::Step {
-                every_epochs,
-                factor,
-            } => {
+            Self::Step { every_epochs, factor } => {
                 if every_epochs == 0 {
-                    return Err(Error::usage(
-                        "schedule.every_epochs must be at least 1, not 0",
-                    ));
+                    return Err(Error::usage("schedule.every_epochs must be at least 1, not 0"));
                 }
-                expect(
-                    factor > 0.0 && factor <= 1.0,
-                    "factor",
-                    "above 0 and at most 1",
-                    factor,
-                )
+                expect(factor > 0.0 && factor <= 1.0, "factor", "above 0 and at most 1", factor)
             }
-            Self::Plateau {
-                factor,
-                threshold,
-                final_factor,
-                ..
-            } => {
-                expect(
-                    factor > 0.0 && factor < 1.0,
-                    "factor",
-                    "above 0 and less than 1",
-                    factor,
-                )?;
+            Self::Plateau { factor, threshold, final_factor, .. } => {
+                expect(factor > 0.0 && factor < 1.0, "factor", "above 0 and less than 1", factor)?;
                 let fits = threshold.is_finite() && threshold >= 0.0;
                 expect(fits, "threshold", "at least 0", threshold)?;
                 within("final_factor", final_factor)
             }
-            Self::OneCycle {
-                warmup_fraction,
-                start_factor,
-                final_factor,
-            } => {
+            Self::OneCycle { warmup_fraction, start_factor, final_factor } => {
                 within("warmup_fraction", warmup_fraction)?;
                 let fits = start_factor > 0.0 && start_factor <= 1.0;
                 expect(fits, "start_factor", "above 0 and at most 1", start_factor)?;
@@ -144,9 +120,7 @@ fn expect(fits: bool, key: &str, range: &str, value: f64) -> Result<()> {
     if fits {
         return Ok(());
     }
-    Err(Error::usage(format!(
-        "schedule.{key} must be {range}, not {value}"
-    )))
+    Err(Error::usage(format!("schedule.{key} must be {range}, not {value}")))
 }
 
 /// A schedule over a run of a known length.
@@ -179,18 +153,8 @@ impl Schedule {
     /// An option outside its range, by name.
     pub fn new(config: ScheduleConfig, base: f64, total_steps: u64) -> Result<Self> {
         config.validate()?;
-        let plateau = PlateauState {
-            best: None,
-            waited: 0,
-            cooling: 0,
-            multiple: 1.0,
-        };
-        Ok(Self {
-            config,
-            base,
-            total_steps,
-            plateau,
-        })
+        let plateau = PlateauState { best: None, waited: 0, cooling: 0, multiple: 1.0 };
+        Ok(Self { config, base, total_steps, plateau })
     }
 
     /// The rate of step `step` in epoch `epoch`, both counted from 0. After the end of the run the
@@ -201,27 +165,15 @@ impl Schedule {
             ScheduleConfig::Cosine { warmup_steps, .. } if step < warmup_steps => {
                 (step + 1) as f64 / warmup_steps as f64
             }
-            ScheduleConfig::Cosine {
-                warmup_steps,
-                final_factor,
-            } => {
+            ScheduleConfig::Cosine { warmup_steps, final_factor } => {
                 let length = self.total_steps.saturating_sub(warmup_steps).max(1);
-                cosine(
-                    1.0,
-                    final_factor,
-                    (step - warmup_steps) as f64 / length as f64,
-                )
+                cosine(1.0, final_factor, (step - warmup_steps) as f64 / length as f64)
             }
-            ScheduleConfig::Step {
-                every_epochs,
-                factor,
-            } => factor.powf((epoch / every_epochs) as f64),
+            ScheduleConfig::Step { every_epochs, factor } => {
+                factor.powf((epoch / every_epochs) as f64)
+            }
             ScheduleConfig::Plateau { .. } => self.plateau.multiple,
-            ScheduleConfig::OneCycle {
-                warmup_fraction,
-                start_factor,
-                final_factor,
-            } => {
+            ScheduleConfig::OneCycle { warmup_fraction, start_factor, final_factor } => {
                 let peak = warmup_fraction * self.total_steps as f64 - 1.0;
                 let last = self.total_steps as f64 - 1.0;
                 let step = step as f64;
@@ -240,20 +192,13 @@ impl Schedule {
     /// Tells the schedule the validation metric of an epoch that has ended; lower is better. A
     /// metric that is not finite is not better than any.
     pub fn observe(&mut self, metric: f64) {
-        let ScheduleConfig::Plateau {
-            factor,
-            patience,
-            threshold,
-            cooldown,
-            final_factor,
-        } = self.config
+        let ScheduleConfig::Plateau { factor, patience, threshold, cooldown, final_factor } =
+            self.config
         else {
             return;
         };
         let state = &mut self.plateau;
-        let better = state
-            .best
-            .is_none_or(|best| metric < best - threshold * best.abs());
+        let better = state.best.is_none_or(|best| metric < best - threshold * best.abs());
         if metric.is_finite() && better {
             state.best = Some(metric);
             state.waited = 0;
@@ -345,23 +290,11 @@ mod tests {
         let config = read("kind = \"plateau\"\npatience = 1\nfactor = 0.5\nfinal_factor = 0.2");
         let mut schedule = Schedule::new(config, 1.0, 0).unwrap();
         let mut rates = Vec::new();
-        for metric in [
-            0.1 + 0.2,
-            0.3,
-            f64::NAN,
-            0.4,
-            -1.0,
-            -0.9,
-            -1.0,
-            f64::INFINITY,
-            1.0,
-        ] {
+        for metric in [0.1 + 0.2, 0.3, f64::NAN, 0.4, -1.0, -0.9, -1.0, f64::INFINITY, 1.0] {
             schedule.observe(metric);
             let text = serde_json::to_string(&schedule.state()).unwrap();
             schedule = Schedule::new(config, 1.0, 0).unwrap();
-            schedule
-                .restore(serde_json::from_str(&text).unwrap())
-                .unwrap();
+            schedule.restore(serde_json::from_str(&text).unwrap()).unwrap();
             rates.push(schedule.rate(0, 0));
         }
         assert_eq!(rates, [1.0, 1.0, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.2]);
@@ -376,55 +309,27 @@ mod tests {
             schedule.plateau.multiple = x;
             schedule.plateau.best = Some(x * 1e-9);
             let text = serde_json::to_string(&schedule.state()).unwrap();
-            assert_eq!(
-                serde_json::from_str::<PlateauState>(&text).unwrap(),
-                schedule.state()
-            );
+            assert_eq!(serde_json::from_str::<PlateauState>(&text).unwrap(), schedule.state());
         }
     }
 
     #[test]
     fn options_out_of_range_are_named() {
         let cases = [
-            (
-                "kind = \"cosine\"\nfinal_factor = 2.0",
-                "schedule.final_factor",
-            ),
+            ("kind = \"cosine\"\nfinal_factor = 2.0", "schedule.final_factor"),
             ("kind = \"step\"\nevery_epochs = 0", "schedule.every_epochs"),
-            (
-                "kind = \"step\"\nevery_epochs = 1\nfactor = 0.0",
-                "schedule.factor",
-            ),
+            ("kind = \"step\"\nevery_epochs = 1\nfactor = 0.0", "schedule.factor"),
             ("kind = \"plateau\"\nfactor = 1.0", "schedule.factor"),
             ("kind = \"plateau\"\nthreshold = nan", "schedule.threshold"),
-            (
-                "kind = \"one-cycle\"\nwarmup_fraction = -0.1",
-                "schedule.warmup_fraction",
-            ),
-            (
-                "kind = \"one-cycle\"\nstart_factor = 0.0",
-                "schedule.start_factor",
-            ),
+            ("kind = \"one-cycle\"\nwarmup_fraction = -0.1", "schedule.warmup_fraction"),
+            ("kind = \"one-cycle\"\nstart_factor = 0.0", "schedule.start_factor"),
         ];
         for (text, key) in cases {
             let error = Schedule::new(read(text), 1.0, 1).unwrap_err();
-            assert!(
-                error.is_usage() && error.to_string().contains(key),
-                "{error}"
-            );
+            assert!(error.is_usage() && error.to_string().contains(key), "{error}");
         }
         assert!(toml::from_str::<ScheduleConfig>("kind = \"constant\"\nfactor = 0.1").is_err());
-        let bad = PlateauState {
-            best: None,
-            waited: 0,
-            cooling: 0,
-            multiple: f64::NAN,
-        };
-        assert!(
-            Schedule::new(read("kind = \"plateau\""), 1.0, 1)
-                .unwrap()
-                .restore(bad)
-                .is_err()
-        );
+        let bad = PlateauState { best: None, waited: 0, cooling: 0, multiple: f64::NAN };
+        assert!(Schedule::new(read("kind = \"plateau\""), 1.0, 1).unwrap().restore(bad).is_err());
     }
 }

@@ -20,11 +20,7 @@ pub struct StoppingConfig {
 
 impl Default for StoppingConfig {
     fn default() -> Self {
-        Self {
-            patience: 10,
-            min_epochs: 0,
-            min_delta: 0.0,
-        }
+        Self { patience: 10, min_epochs: 0, min_delta: 0.0 }
     }
 }
 
@@ -86,10 +82,7 @@ impl EarlyStopping {
     /// An option outside its range, by name.
     pub fn new(config: StoppingConfig) -> crate::error::Result<Self> {
         config.validate()?;
-        Ok(Self {
-            config,
-            state: StoppingState::default(),
-        })
+        Ok(Self { config, state: StoppingState::default() })
     }
 
     /// Judges the metric of `epoch` (counted from 0). A metric that is not finite is not better than
@@ -100,9 +93,7 @@ impl EarlyStopping {
         if best {
             state.best = Some(Best { epoch, metric });
         }
-        let better = state
-            .to_beat
-            .is_none_or(|old| metric < old - self.config.min_delta);
+        let better = state.to_beat.is_none_or(|old| metric < old - self.config.min_delta);
         if metric.is_finite() && better {
             state.to_beat = Some(metric);
             state.waited = 0;
@@ -149,10 +140,7 @@ mod tests {
 
     #[test]
     fn it_stops_after_patience_and_remembers_the_best() {
-        let config = StoppingConfig {
-            patience: 2,
-            ..StoppingConfig::default()
-        };
+        let config = StoppingConfig { patience: 2, ..StoppingConfig::default() };
         let (verdicts, stopping) = run(config, &[1.0, 0.5, 0.6, 0.4, 0.4, 0.5]);
         assert_eq!(
             verdicts.iter().map(|v| v.best).collect::<Vec<_>>(),
@@ -162,58 +150,32 @@ mod tests {
             verdicts.iter().map(|v| v.stop).collect::<Vec<_>>(),
             [false, false, false, false, false, true]
         );
-        assert_eq!(
-            stopping.best(),
-            Some(Best {
-                epoch: 3,
-                metric: 0.4
-            })
-        );
+        assert_eq!(stopping.best(), Some(Best { epoch: 3, metric: 0.4 }));
     }
 
     #[test]
     fn a_small_gain_is_the_best_but_does_not_buy_time() {
-        let config = StoppingConfig {
-            patience: 2,
-            min_delta: 0.1,
-            ..StoppingConfig::default()
-        };
+        let config = StoppingConfig { patience: 2, min_delta: 0.1, ..StoppingConfig::default() };
         let (verdicts, stopping) = run(config, &[1.0, 0.95, 0.92]);
-        assert_eq!(
-            verdicts[2],
-            Verdict {
-                best: true,
-                stop: true
-            }
-        );
+        assert_eq!(verdicts[2], Verdict { best: true, stop: true });
         assert_eq!(stopping.best().unwrap().epoch, 2);
     }
 
     #[test]
     fn it_does_not_stop_before_the_least_number_of_epochs_nor_with_patience_0() {
-        let config = StoppingConfig {
-            patience: 1,
-            min_epochs: 4,
-            ..StoppingConfig::default()
-        };
+        let config = StoppingConfig { patience: 1, min_epochs: 4, ..StoppingConfig::default() };
         let (verdicts, _) = run(config, &[1.0, 2.0, 2.0, 2.0]);
         assert_eq!(
             verdicts.iter().map(|v| v.stop).collect::<Vec<_>>(),
             [false, false, false, true]
         );
-        let never = StoppingConfig {
-            patience: 0,
-            ..StoppingConfig::default()
-        };
+        let never = StoppingConfig { patience: 0, ..StoppingConfig::default() };
         assert!(run(never, &[1.0; 50]).0.iter().all(|v| !v.stop));
     }
 
     #[test]
     fn a_metric_that_is_not_finite_is_never_best() {
-        let config = StoppingConfig {
-            patience: 3,
-            ..StoppingConfig::default()
-        };
+        let config = StoppingConfig { patience: 3, ..StoppingConfig::default() };
         let (verdicts, stopping) = run(config, &[f64::NAN, f64::NEG_INFINITY, f64::INFINITY]);
         assert!(verdicts.iter().all(|v| !v.best));
         assert!(verdicts[2].stop);
@@ -222,15 +184,7 @@ mod tests {
 
     #[test]
     fn a_min_delta_out_of_range_is_refused() {
-        let config = StoppingConfig {
-            min_delta: -0.1,
-            ..StoppingConfig::default()
-        };
-        assert!(
-            EarlyStopping::new(config)
-                .unwrap_err()
-                .to_string()
-                .contains("stopping.min_delta")
-        );
+        let config = StoppingConfig { min_delta: -0.1, ..StoppingConfig::default() };
+        assert!(EarlyStopping::new(config).unwrap_err().to_string().contains("stopping.min_delta"));
     }
 }

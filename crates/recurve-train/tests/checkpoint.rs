@@ -14,17 +14,10 @@ fn small() -> Checkpoint {
         Tensor::reals(vec![2, 3], &[0.5f32, -0.0, 1e-45, f32::MAX, -3.25, 7.0]).unwrap(),
     )
     .unwrap();
-    c.insert(
-        "rnn.b",
-        Tensor::reals(vec![2], &[f64::MIN_POSITIVE, -0.1]).unwrap(),
-    )
-    .unwrap();
-    c.insert("steps", Tensor::u64(vec![1], vec![u64::MAX]).unwrap())
-        .unwrap();
-    c.insert("bytes", Tensor::u8(vec![3], vec![0, 127, 255]).unwrap())
-        .unwrap();
-    c.insert("none", Tensor::reals::<f32>(vec![0, 4], &[]).unwrap())
-        .unwrap();
+    c.insert("rnn.b", Tensor::reals(vec![2], &[f64::MIN_POSITIVE, -0.1]).unwrap()).unwrap();
+    c.insert("steps", Tensor::u64(vec![1], vec![u64::MAX]).unwrap()).unwrap();
+    c.insert("bytes", Tensor::u8(vec![3], vec![0, 127, 255]).unwrap()).unwrap();
+    c.insert("none", Tensor::reals::<f32>(vec![0, 4], &[]).unwrap()).unwrap();
     c.insert_text("kind", "lstm \"λ\"\n").unwrap();
     c.insert_text("a", "").unwrap();
     c
@@ -33,10 +26,8 @@ fn small() -> Checkpoint {
 fn of_number(number: u64, elements: usize) -> Checkpoint {
     let mut c = Checkpoint::new();
     let w: Vec<f32> = (0..elements).map(|i| number as f32 + i as f32).collect();
-    c.insert("w", Tensor::reals(vec![elements], &w).unwrap())
-        .unwrap();
-    c.insert("steps", Tensor::u64(vec![1], vec![number]).unwrap())
-        .unwrap();
+    c.insert("w", Tensor::reals(vec![elements], &w).unwrap()).unwrap();
+    c.insert("steps", Tensor::u64(vec![1], vec![number]).unwrap()).unwrap();
     c
 }
 
@@ -57,18 +48,9 @@ fn what_is_saved_is_loaded_and_the_bytes_depend_on_the_content_alone() {
     saved.save(&path).unwrap();
     let loaded = Checkpoint::load(&path).unwrap();
     assert_eq!(loaded, saved);
-    assert_eq!(
-        loaded.reals::<f32>("rnn.r", &[2, 3]).unwrap()[2].to_bits(),
-        1
-    );
-    assert_eq!(
-        loaded.reals::<f32>("rnn.r", &[2, 3]).unwrap()[1].to_bits(),
-        1 << 31
-    );
-    assert_eq!(
-        loaded.reals::<f64>("rnn.b", &[2]).unwrap(),
-        [f64::MIN_POSITIVE, -0.1]
-    );
+    assert_eq!(loaded.reals::<f32>("rnn.r", &[2, 3]).unwrap()[2].to_bits(), 1);
+    assert_eq!(loaded.reals::<f32>("rnn.r", &[2, 3]).unwrap()[1].to_bits(), 1 << 31);
+    assert_eq!(loaded.reals::<f64>("rnn.b", &[2]).unwrap(), [f64::MIN_POSITIVE, -0.1]);
     assert_eq!(loaded.u64s("steps", &[1]).unwrap(), [u64::MAX]);
     assert_eq!(loaded.text("kind").unwrap(), "lstm \"λ\"\n");
     assert_eq!(fs::read(&path).unwrap(), small().to_bytes().unwrap());
@@ -91,10 +73,7 @@ fn it_is_a_safetensors_file() {
     assert_eq!(r.data().as_ptr() as usize % 4, bytes.as_ptr() as usize % 4);
     let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
     let texts = header.metadata().as_ref().unwrap();
-    assert_eq!(
-        (texts["kind"].as_str(), texts["sha256"].len()),
-        ("lstm \"λ\"\n", 64)
-    );
+    assert_eq!((texts["kind"].as_str(), texts["sha256"].len()), ("lstm \"λ\"\n", 64));
 }
 
 #[test]
@@ -158,18 +137,12 @@ fn errors_name_the_file_and_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.ckpt");
     let error = Checkpoint::load(&path).unwrap_err();
-    assert!(
-        error.is_usage() && error.to_string().contains("m.ckpt"),
-        "{error}"
-    );
+    assert!(error.is_usage() && error.to_string().contains("m.ckpt"), "{error}");
     let mut bytes = small().to_bytes().unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     fs::write(&path, &bytes).unwrap();
     let error = Checkpoint::load(&path).unwrap_err().to_string();
-    assert!(
-        error.contains("m.ckpt") && error.contains("checksum does not match"),
-        "{error}"
-    );
+    assert!(error.contains("m.ckpt") && error.contains("checksum does not match"), "{error}");
     assert!(error.contains("train again"), "{error}");
     let error = Checkpoint::load(folder.path()).unwrap_err().to_string();
     assert!(error.contains("not a regular file"), "{error}");
@@ -178,34 +151,19 @@ fn errors_name_the_file_and_what_to_do() {
     for (error, words) in [
         (c.text("task").unwrap_err(), ["`task`", "another kind"]),
         (c.tensor("rnn.w").unwrap_err(), ["`rnn.w`", "another kind"]),
-        (
-            c.reals::<f32>("rnn.r", &[3, 2]).unwrap_err(),
-            ["F32 [2, 3]", "F32 [3, 2]"],
-        ),
-        (
-            c.reals::<f64>("rnn.r", &[2, 3]).unwrap_err(),
-            ["F32 [2, 3]", "F64 [2, 3]"],
-        ),
+        (c.reals::<f32>("rnn.r", &[3, 2]).unwrap_err(), ["F32 [2, 3]", "F32 [3, 2]"]),
+        (c.reals::<f64>("rnn.r", &[2, 3]).unwrap_err(), ["F32 [2, 3]", "F64 [2, 3]"]),
         (c.u64s("bytes", &[3]).unwrap_err(), ["U8 [3]", "U64 [3]"]),
     ] {
-        assert!(
-            words.iter().all(|word| error.to_string().contains(word)),
-            "{error}"
-        );
+        assert!(words.iter().all(|word| error.to_string().contains(word)), "{error}");
     }
 }
 
 #[test]
 fn names_are_given_once_and_shapes_must_fit() {
     let mut c = small();
-    assert!(
-        c.insert("steps", Tensor::u64(vec![1], vec![1]).unwrap())
-            .is_err()
-    );
-    assert!(
-        c.insert("__metadata__", Tensor::u64(vec![1], vec![1]).unwrap())
-            .is_err()
-    );
+    assert!(c.insert("steps", Tensor::u64(vec![1], vec![1]).unwrap()).is_err());
+    assert!(c.insert("__metadata__", Tensor::u64(vec![1], vec![1]).unwrap()).is_err());
     assert!(c.insert_text("kind", "gru").is_err());
     assert!(c.insert_text("sha256", "0").is_err());
     assert_eq!(c, small());
@@ -221,13 +179,8 @@ fn a_number_that_is_not_finite_never_reaches_the_disk() {
     of_number(1, 4).save(&path).unwrap();
     for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let mut c = small();
-        c.insert("dw", Tensor::reals(vec![3], &[0.0, 0.0, bad]).unwrap())
-            .unwrap();
-        c.insert(
-            "dw32",
-            Tensor::reals(vec![3], &[0.0, bad as f32, 0.0]).unwrap(),
-        )
-        .unwrap();
+        c.insert("dw", Tensor::reals(vec![3], &[0.0, 0.0, bad]).unwrap()).unwrap();
+        c.insert("dw32", Tensor::reals(vec![3], &[0.0, bad as f32, 0.0]).unwrap()).unwrap();
         let error = c.save(&path).unwrap_err();
         assert!(error.is_failed(), "{error}");
         assert!(error.to_string().contains("element 2 of `dw`"), "{error}");
@@ -251,16 +204,10 @@ fn only_files_are_replaced_and_only_in_folders_that_are_there() {
         (folder.path().join("absent/last.ckpt"), "create the folder"),
         (file.join("last.ckpt"), "create the folder"),
         (folder.path().join(".."), "file name"),
-        (
-            forbidden_folder(folder.path()).join("last.ckpt"),
-            "can be written",
-        ),
+        (forbidden_folder(folder.path()).join("last.ckpt"), "can be written"),
     ] {
         let error = small().save(&path).unwrap_err().to_string();
-        assert!(
-            error.contains(words) && error.contains(&path.display().to_string()),
-            "{error}"
-        );
+        assert!(error.contains(words) && error.contains(&path.display().to_string()), "{error}");
     }
     assert_eq!(fs::read(&file).unwrap(), b"x");
     assert_eq!(names(&inside), [""; 0]);
@@ -316,9 +263,7 @@ fn child_that_saves() {
 fn child(before: &str, path: &Path) -> Child {
     Command::new("sh")
         .arg("-c")
-        .arg(format!(
-            "{before} exec \"$0\" --ignored --exact child_that_saves --nocapture"
-        ))
+        .arg(format!("{before} exec \"$0\" --ignored --exact child_that_saves --nocapture"))
         .arg(env::current_exe().unwrap())
         .env(CHILD_PATH, path)
         .stdout(Stdio::piped())
@@ -335,18 +280,13 @@ fn where_the_disk_takes_no_more_the_old_file_stays() {
     let before = fs::read(&path).unwrap();
     // A bound on file size that is below what the child writes, with the signal it sends ignored, is
     // an error of `write`, as on a full disk.
-    let output = child("trap '' XFSZ; ulimit -f 64;", &path)
-        .wait_with_output()
-        .unwrap();
+    let output = child("trap '' XFSZ; ulimit -f 64;", &path).wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         said.contains("child: cannot write the checkpoint") && said.contains("last.ckpt"),
         "{said}"
     );
-    assert!(
-        said.contains("make room") && said.contains("unchanged"),
-        "{said}"
-    );
+    assert!(said.contains("make room") && said.contains("unchanged"), "{said}");
     assert_eq!(fs::read(&path).unwrap(), before);
     assert_eq!(names(folder.path()), ["last.ckpt"]);
 }
@@ -367,10 +307,7 @@ fn whenever_the_process_is_killed_the_file_is_whole() {
         let mut child = child("", &path);
         let started = Instant::now();
         while number() == before {
-            assert!(
-                started.elapsed() < Duration::from_secs(60),
-                "the child saves nothing"
-            );
+            assert!(started.elapsed() < Duration::from_secs(60), "the child saves nothing");
         }
         std::thread::sleep(Duration::from_micros(1700 * round));
         child.kill().unwrap();

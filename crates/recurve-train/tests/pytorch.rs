@@ -132,20 +132,10 @@ fn run_optimiser<F: Real>(
     let (first, last) = given.without_decay;
     let free = std::iter::once(first..last).collect::<Vec<_>>();
     let mut params = to::<F>(&given.start);
-    let mut optimiser = Optimiser::new(config, params.len())
-        .unwrap()
-        .without_decay(&free)
-        .unwrap();
+    let mut optimiser = Optimiser::new(config, params.len()).unwrap().without_decay(&free).unwrap();
     for (step, expected) in expected.iter().enumerate() {
-        optimiser
-            .step(&mut params, &to::<F>(&given.grads[step]), given.rates[step])
-            .unwrap();
-        assert_close(
-            &params,
-            expected,
-            tolerance,
-            &format!("{config:?} after step {step}"),
-        );
+        optimiser.step(&mut params, &to::<F>(&given.grads[step]), given.rates[step]).unwrap();
+        assert_close(&params, expected, tolerance, &format!("{config:?} after step {step}"));
     }
 }
 
@@ -189,26 +179,17 @@ fn clipping_is_the_same() {
 
 #[test]
 fn schedules_give_the_same_rates() {
-    let Schedules {
-        base,
-        cosine,
-        warmup_cosine,
-        one_cycle,
-        step,
-        plateau,
-    } = golden().schedules;
+    let Schedules { base, cosine, warmup_cosine, one_cycle, step, plateau } = golden().schedules;
     let by_step = [cosine, warmup_cosine].into_iter().chain(one_cycle);
     for case in by_step {
         let schedule = Schedule::new(case.config, base, case.total).unwrap();
-        let found: Vec<f64> = (0..case.rates.len() as u64)
-            .map(|step| schedule.rate(step, 0))
-            .collect();
+        let found: Vec<f64> =
+            (0..case.rates.len() as u64).map(|step| schedule.rate(step, 0)).collect();
         assert_close(&found, &case.rates, 1e-15, &format!("{:?}", case.config));
     }
     let schedule = Schedule::new(step.config, base, 0).unwrap();
-    let found: Vec<f64> = (0..step.rates.len() as u64)
-        .map(|epoch| schedule.rate(0, epoch))
-        .collect();
+    let found: Vec<f64> =
+        (0..step.rates.len() as u64).map(|epoch| schedule.rate(0, epoch)).collect();
     assert_close(&found, &step.rates, 1e-15, "step");
     for case in plateau {
         let mut schedule = Schedule::new(case.config, base, 0).unwrap();
@@ -225,14 +206,10 @@ fn run_entropy<F: Real>(case: &EntropyCase, expected: &LossNumbers, tolerance: f
     let outputs = to::<F>(&case.outputs);
     let targets: Vec<u32> = case.targets.iter().map(|t| t.unwrap_or(IGNORE)).collect();
     assert_eq!(targets.len(), case.rows);
-    let loss = Loss::CrossEntropy {
-        label_smoothing: case.label_smoothing,
-    };
+    let loss = Loss::CrossEntropy { label_smoothing: case.label_smoothing };
     let mut d = vec![F::from_f64(f64::NAN); outputs.len()];
     let view = Outputs::new(&outputs, case.width);
-    let value = loss
-        .backward(view, Targets::Classes(&targets), &mut d)
-        .unwrap();
+    let value = loss.backward(view, Targets::Classes(&targets), &mut d).unwrap();
     assert_eq!(value.count, (case.rows - 1) as f64);
     assert_close(&[value.mean], &[expected.loss], tolerance, "cross-entropy");
     assert_close(&d, &expected.d_outputs, tolerance, "cross-entropy backward");
@@ -242,10 +219,7 @@ fn run_regression<F: Real>(case: &RegressionCase, expected: &LossNumbers, tolera
     let (outputs, targets) = (to::<F>(&case.outputs), to::<F>(&case.targets));
     let mut d = vec![F::from_f64(f64::NAN); outputs.len()];
     let view = Outputs::new(&outputs, case.width);
-    let value = case
-        .config
-        .backward(view, Targets::Values(&targets), &mut d)
-        .unwrap();
+    let value = case.config.backward(view, Targets::Values(&targets), &mut d).unwrap();
     let what = format!("{:?}", case.config);
     assert_close(&[value.mean], &[expected.loss], tolerance, &what);
     assert_close(&d, &expected.d_outputs, tolerance, &what);
@@ -254,10 +228,7 @@ fn run_regression<F: Real>(case: &RegressionCase, expected: &LossNumbers, tolera
 #[test]
 fn losses_and_their_derivatives_are_the_same() {
     let losses = golden().losses;
-    assert_eq!(
-        (losses.cross_entropy.len(), losses.regression.len()),
-        (3, 3)
-    );
+    assert_eq!((losses.cross_entropy.len(), losses.regression.len()), (3, 3));
     for case in &losses.cross_entropy {
         run_entropy::<f64>(case, &case.f64, 1e-14);
         run_entropy::<f32>(case, &case.f32, 5e-7);

@@ -11,9 +11,7 @@ use recurve_train::metrics::{Scores, mase_scale};
 use std::path::{Path, PathBuf};
 
 fn example(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../examples/data")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/data").join(name)
 }
 
 /// A file of the folder of public data, or `None`, said aloud, where the folder is absent.
@@ -56,14 +54,7 @@ fn airline_passengers_are_understood_without_a_word() {
     let (table, plan) = plan(&path, &TableOptions::default());
     assert_eq!(plan.frequency, Frequency::Months { count: 1, day: 1 });
     assert_eq!((plan.season, plan.horizon, plan.input), (12, 12, 24));
-    assert_eq!(
-        plan.split,
-        Split {
-            train: 108,
-            validation: 12,
-            test: 24
-        }
-    );
+    assert_eq!(plan.split, Split { train: 108, validation: 12, test: 24 });
     assert!(plan.transform.log);
     assert_eq!(plan.transform.lags, [12]);
     assert_eq!(plan.targets[0].column, "passengers");
@@ -78,24 +69,15 @@ fn airline_passengers_are_understood_without_a_word() {
 
     // Seasonal naive on the last 24 months, two origins: forecasts 1959 by 1958 and 1960 by 1959.
     let origins = series.origins(Part::Test, 12);
-    let forecast = Naive::Seasonal(12)
-        .rolling(series.values(0), &origins, 12)
-        .unwrap();
+    let forecast = Naive::Seasonal(12).rolling(series.values(0), &origins, 12).unwrap();
     assert_eq!((forecast[0], forecast[12]), (340.0, 360.0));
-    let actual: Vec<f64> = origins
-        .iter()
-        .flat_map(|&origin| series.actual(origin))
-        .collect();
+    let actual: Vec<f64> = origins.iter().flat_map(|&origin| series.actual(origin)).collect();
     let scale = mase_scale(&series.values(0)[..plan.split.train], plan.season);
     let scores = Scores::new(&forecast, &actual, scale);
-    let by_hand: f64 = (120..144)
-        .map(|t| (series.values(0)[t] - series.values(0)[t - 12]).abs())
-        .sum();
+    let by_hand: f64 =
+        (120..144).map(|t| (series.values(0)[t] - series.values(0)[t - 12]).abs()).sum();
     assert!((scores.mae - by_hand / 24.0).abs() < 1e-12);
-    assert!(
-        scores.mase.unwrap() > 1.0,
-        "growth makes the naive forecast lag behind"
-    );
+    assert!(scores.mase.unwrap() > 1.0, "growth makes the naive forecast lag behind");
 }
 
 #[test]
@@ -106,19 +88,14 @@ fn sunspots_and_nile_are_understood() {
     assert_eq!(sunspots.frequency.to_string(), "yearly");
     assert!(!sunspots.transform.log && sunspots.transform.lags.is_empty());
     let (table, nile) = plan(&example("nile.csv"), &TableOptions::default());
-    assert_eq!(
-        (table.rows(), nile.season, nile.targets[0].column.as_str()),
-        (100, 1, "flow")
-    );
+    assert_eq!((table.rows(), nile.season, nile.targets[0].column.as_str()), (100, 1, "flow"));
     let series = Series::new(&table, &nile).unwrap();
     assert_eq!(series.time(100).unwrap(), "1971");
 }
 
 #[test]
 fn windows_hold_what_the_plan_says() {
-    let text = (0..20)
-        .map(|i| format!("{},{},{}\n", i, i * 10, i * 100))
-        .collect::<String>();
+    let text = (0..20).map(|i| format!("{},{},{}\n", i, i * 10, i * 100)).collect::<String>();
     let table = Table::parse("t.csv", &("t,a,b\n".to_owned() + &text)).unwrap();
     let options = TableOptions {
         targets: Columns::Named(vec!["b".to_owned()]),
@@ -134,38 +111,19 @@ fn windows_hold_what_the_plan_says() {
         ..TableOptions::default()
     };
     let plan = DataPlan::new(&table, &options).unwrap();
-    assert_eq!(
-        plan.split,
-        Split {
-            train: 12,
-            validation: 4,
-            test: 4
-        }
-    );
-    assert_eq!(
-        (plan.channels(), plan.outputs(), plan.rows_needed()),
-        (2, 2, 3)
-    );
+    assert_eq!(plan.split, Split { train: 12, validation: 4, test: 4 });
+    assert_eq!((plan.channels(), plan.outputs(), plan.rows_needed()), (2, 2, 3));
     let series = Series::new(&table, &plan).unwrap();
     assert_eq!(series.origins(Part::Train, 1), (3..=10).collect::<Vec<_>>());
     assert_eq!(series.origins(Part::Validation, 1), [12, 13, 14]);
     assert_eq!(series.origins(Part::Test, 2), [16, 18]);
     // [T,B,I]: step by step, both windows, target then covariate.
-    let x = [
-        200., 20., 500., 50., 300., 30., 600., 60., 400., 40., 700., 70.,
-    ];
+    let x = [200., 20., 500., 50., 300., 30., 600., 60., 400., 40., 700., 70.];
     assert_eq!(series.inputs(&[5, 8]), x);
     assert_eq!(series.targets(&[5, 8]), [500., 600., 800., 900.]);
-    assert_eq!(
-        series.next_targets(&[5, 8]),
-        [300., 600., 400., 700., 500., 800.]
-    );
+    assert_eq!(series.next_targets(&[5, 8]), [300., 600., 400., 700., 500., 800.]);
     assert_eq!(series.actual(5), [500., 600.]);
-    assert_eq!(
-        series.inputs(&[20]).len(),
-        6,
-        "the window of the forecast itself"
-    );
+    assert_eq!(series.inputs(&[20]).len(), 6, "the window of the forecast itself");
     assert_eq!(series.time(21).unwrap(), "21");
 }
 
@@ -173,11 +131,7 @@ fn windows_hold_what_the_plan_says() {
 fn the_scaler_sees_the_training_part_only() {
     let flat = |later: f64| {
         let values = |i: usize| {
-            if i < 80 {
-                (i % 2).to_string()
-            } else {
-                later.to_string()
-            }
+            if i < 80 { (i % 2).to_string() } else { later.to_string() }
         };
         let table = Table::parse("t.csv", &months(100, values)).unwrap();
         let size = Some(SplitSize::Rows(10));
@@ -191,13 +145,7 @@ fn the_scaler_sees_the_training_part_only() {
         DataPlan::new(&table, &options).unwrap()
     };
     assert_eq!(flat(7.0), flat(-1e6));
-    assert_eq!(
-        (
-            flat(7.0).targets[0].scaler.shift,
-            flat(7.0).targets[0].scaler.scale
-        ),
-        (0.5, 0.5)
-    );
+    assert_eq!((flat(7.0).targets[0].scaler.shift, flat(7.0).targets[0].scaler.scale), (0.5, 0.5));
 }
 
 #[test]
@@ -205,13 +153,8 @@ fn a_wrong_clock_is_named() {
     let options = TableOptions::default();
     let without = |gone: &[usize]| {
         let text = months(60, |i| i.to_string());
-        let lines = text
-            .lines()
-            .enumerate()
-            .filter(|(line, _)| !gone.contains(&(line + 1)));
-        lines
-            .map(|(_, line)| format!("{line}\n"))
-            .collect::<String>()
+        let lines = text.lines().enumerate().filter(|(line, _)| !gone.contains(&(line + 1)));
+        lines.map(|(_, line)| format!("{line}\n")).collect::<String>()
     };
     let gap = refusal(&without(&[20, 21]), &options);
     assert!(
@@ -225,36 +168,18 @@ fn a_wrong_clock_is_named() {
 
     let twice = months(60, |i| i.to_string()).replace("2001-07,", "2001-06,");
     let twice = refusal(&twice, &options);
-    assert!(
-        twice.contains("`2001-06` stands again on line 20, first on line 19"),
-        "{twice}"
-    );
+    assert!(twice.contains("`2001-06` stands again on line 20, first on line 19"), "{twice}");
 
     let swapped = months(60, |i| i.to_string()).replace("2001-07,", "2000-07,");
     let swapped = refusal(&swapped, &options);
-    assert!(
-        swapped.contains("`2000-07` on line 20 comes after the later `2001-06`"),
-        "{swapped}"
-    );
+    assert!(swapped.contains("`2000-07` on line 20 comes after the later `2001-06`"), "{swapped}");
 
-    let bad = refusal(
-        &months(60, |i| i.to_string()).replace("2001-07,", "2001-13,"),
-        &options,
-    );
-    assert!(
-        bad.contains("t.csv, line 20, column `month`: `2001-13` is not a time"),
-        "{bad}"
-    );
+    let bad = refusal(&months(60, |i| i.to_string()).replace("2001-07,", "2001-13,"), &options);
+    assert!(bad.contains("t.csv, line 20, column `month`: `2001-13` is not a time"), "{bad}");
 
-    let ignoring = TableOptions {
-        time: Some("none".to_owned()),
-        ..options
-    };
+    let ignoring = TableOptions { time: Some("none".to_owned()), ..options };
     let table = Table::parse("t.csv", &without(&[20, 21])).unwrap();
-    assert_eq!(
-        DataPlan::new(&table, &ignoring).unwrap().frequency,
-        Frequency::Rows
-    );
+    assert_eq!(DataPlan::new(&table, &ignoring).unwrap().frequency, Frequency::Rows);
 }
 
 #[test]
@@ -264,10 +189,7 @@ fn wrong_cells_columns_and_sizes_are_named() {
     for (cell, expected) in [
         ("", "line 32, column `units`: the cell is empty"),
         ("x", "line 32, column `units`: `x` is not a number"),
-        (
-            "nan",
-            "line 32, column `units`: `nan` is not a finite number",
-        ),
+        ("nan", "line 32, column `units`: `nan` is not a finite number"),
     ] {
         let text = months(60, |i| if i == 30 { cell.to_owned() } else { good(i) });
         assert!(refusal(&text, &default).contains(expected), "{cell}");
@@ -275,85 +197,37 @@ fn wrong_cells_columns_and_sizes_are_named() {
     let text = months(60, good);
     let with = |options: TableOptions| refusal(&text, &options);
     let names = |name: &str| Columns::Named(vec![name.to_owned()]);
-    let wrong = with(TableOptions {
-        targets: names("unit"),
-        ..default.clone()
-    });
-    assert!(
-        wrong.contains("there is no column `unit`; did you mean `units`?"),
-        "{wrong}"
-    );
+    let wrong = with(TableOptions { targets: names("unit"), ..default.clone() });
+    assert!(wrong.contains("there is no column `unit`; did you mean `units`?"), "{wrong}");
     let wrong = with(TableOptions {
         covariates: names("units"),
         targets: names("units"),
         ..default.clone()
     });
-    assert!(
-        wrong.contains("`units` cannot be a covariate, it is already a target"),
-        "{wrong}"
-    );
-    let wrong = with(TableOptions {
-        targets: names("month"),
-        ..default.clone()
-    });
+    assert!(wrong.contains("`units` cannot be a covariate, it is already a target"), "{wrong}");
+    let wrong = with(TableOptions { targets: names("month"), ..default.clone() });
     assert!(wrong.contains("it is already the time column"), "{wrong}");
-    let wrong = with(TableOptions {
-        horizon: Some(0),
-        ..default.clone()
-    });
+    let wrong = with(TableOptions { horizon: Some(0), ..default.clone() });
     assert!(wrong.contains("`horizon` is 0"), "{wrong}");
-    let wrong = with(TableOptions {
-        test: Some(SplitSize::Fraction(1.5)),
-        ..default.clone()
-    });
+    let wrong = with(TableOptions { test: Some(SplitSize::Fraction(1.5)), ..default.clone() });
     assert!(wrong.contains("`test` is 1.5"), "{wrong}");
-    let wrong = with(TableOptions {
-        test: Some(SplitSize::Rows(5)),
-        ..default.clone()
-    });
-    assert!(
-        wrong.contains("the test part has 5 rows, fewer than the horizon of 12"),
-        "{wrong}"
-    );
-    let wrong = with(TableOptions {
-        input: Some(60),
-        ..default.clone()
-    });
-    assert!(
-        wrong.contains("60 rows are too few, expected at least"),
-        "{wrong}"
-    );
-    let wrong = with(TableOptions {
-        input: Some(usize::MAX),
-        ..default.clone()
-    });
+    let wrong = with(TableOptions { test: Some(SplitSize::Rows(5)), ..default.clone() });
+    assert!(wrong.contains("the test part has 5 rows, fewer than the horizon of 12"), "{wrong}");
+    let wrong = with(TableOptions { input: Some(60), ..default.clone() });
+    assert!(wrong.contains("60 rows are too few, expected at least"), "{wrong}");
+    let wrong = with(TableOptions { input: Some(usize::MAX), ..default.clone() });
     assert!(wrong.contains("more than the 60 rows of t.csv"), "{wrong}");
-    let wrong = with(TableOptions {
-        horizon: Some(usize::MAX),
-        ..default.clone()
-    });
-    assert!(
-        wrong.contains("`horizon` is 18446744073709551615, more than the 60 rows"),
-        "{wrong}"
-    );
+    let wrong = with(TableOptions { horizon: Some(usize::MAX), ..default.clone() });
+    assert!(wrong.contains("`horizon` is 18446744073709551615, more than the 60 rows"), "{wrong}");
     let seasonal = Some(true);
-    let wrong = with(TableOptions {
-        season: Some(1),
-        seasonal_difference: seasonal,
-        ..default.clone()
-    });
+    let wrong =
+        with(TableOptions { season: Some(1), seasonal_difference: seasonal, ..default.clone() });
     assert!(wrong.contains("the season is 1 row"), "{wrong}");
     let wrong = refusal(
         &months(60, |i| (30 - i as i64).to_string()),
-        &TableOptions {
-            log: Some(true),
-            ..default.clone()
-        },
+        &TableOptions { log: Some(true), ..default.clone() },
     );
-    assert!(
-        wrong.contains("line 32, column `units`: `0` has no logarithm"),
-        "{wrong}"
-    );
+    assert!(wrong.contains("line 32, column `units`: `0` has no logarithm"), "{wrong}");
     assert!(refusal("a,b\nx,y\nz,w\n", &default).contains("no column of numbers"));
     assert!(refusal(&months(3, good), &default).contains("rows"));
     assert!(refusal(&months(1, good), &default).contains("one row is too few"));
@@ -368,25 +242,15 @@ fn a_plan_is_stored_to_the_bit_and_reads_later_data() {
 
     let later = Table::parse("later.csv", &months(48, |i| (400 + i % 12).to_string())).unwrap();
     let error = Series::new(&later, &plan).unwrap_err().to_string();
-    assert!(
-        error.contains("later.csv: there is no column `passengers`"),
-        "{error}"
-    );
+    assert!(error.contains("later.csv: there is no column `passengers`"), "{error}");
     let text = months(48, |i| (400 + i % 12).to_string()).replace("units", "passengers");
     let series = Series::new(&Table::parse("later.csv", &text).unwrap(), &plan).unwrap();
     assert_eq!(series.time(48).unwrap(), "2004-01");
     let text = months(30, |i| i.to_string()).replace("units", "passengers");
-    assert!(
-        Series::new(&Table::parse("later.csv", &text).unwrap(), &plan).is_err(),
-        "log of 0"
-    );
+    assert!(Series::new(&Table::parse("later.csv", &text).unwrap(), &plan).is_err(), "log of 0");
     let text = months(30, |i| (i + 1).to_string()).replace("units", "passengers");
     let error = Series::new(&Table::parse("later.csv", &text).unwrap(), &plan).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("30 rows are fewer than a window, expected at least 36")
-    );
+    assert!(error.to_string().contains("30 rows are fewer than a window, expected at least 36"));
 }
 
 #[test]
@@ -395,10 +259,7 @@ fn a_diverged_forecast_is_a_failure() {
     let series = Series::new(&table, &plan).unwrap();
     for bad in [f32::NAN, f32::INFINITY, 1e30] {
         let error = series.restore(144, &[0.0, bad]).unwrap_err();
-        assert!(
-            error.is_failed() && error.to_string().contains("1961-02"),
-            "{error}"
-        );
+        assert!(error.is_failed() && error.to_string().contains("1961-02"), "{error}");
     }
 }
 
@@ -406,27 +267,16 @@ fn a_diverged_forecast_is_a_failure() {
 fn real_files_are_understood_or_refused_by_name() {
     if let Some(path) = shared("classic-series/sunspots.csv") {
         let (ours, theirs) = (Table::read(&example("sunspots.csv")), Table::read(&path));
-        assert_eq!(
-            ours.unwrap().numbers(1).unwrap(),
-            theirs.unwrap().numbers(1).unwrap()
-        );
+        assert_eq!(ours.unwrap().numbers(1).unwrap(), theirs.unwrap().numbers(1).unwrap());
     }
     if let Some(path) = shared("classic-series/nile.csv") {
         let (ours, theirs) = (Table::read(&example("nile.csv")), Table::read(&path));
-        assert_eq!(
-            ours.unwrap().numbers(1).unwrap(),
-            theirs.unwrap().numbers(1).unwrap()
-        );
+        assert_eq!(ours.unwrap().numbers(1).unwrap(), theirs.unwrap().numbers(1).unwrap());
     }
     if let Some(path) = shared("classic-series/co2.csv") {
         let table = Table::read(&path).unwrap();
-        let error = DataPlan::new(&table, &TableOptions::default())
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("co2.csv, line 8, column `co2`: the cell is empty"),
-            "{error}"
-        );
+        let error = DataPlan::new(&table, &TableOptions::default()).unwrap_err().to_string();
+        assert!(error.contains("co2.csv, line 8, column `co2`: the cell is empty"), "{error}");
     }
     if let Some(path) = shared("classic-series/elnino.csv") {
         let (_, plan) = plan(&path, &TableOptions::default());
@@ -434,27 +284,16 @@ fn real_files_are_understood_or_refused_by_name() {
     }
     if let Some(path) = shared("ett/ETTh1.csv") {
         assert_eq!(guess(&path).unwrap().kind, Kind::Table);
-        let options = TableOptions {
-            covariates: Columns::All,
-            ..TableOptions::default()
-        };
+        let options = TableOptions { covariates: Columns::All, ..TableOptions::default() };
         let (table, plan) = plan(&path, &options);
-        assert_eq!(
-            (plan.frequency, plan.season),
-            (Frequency::Seconds(3600), 24)
-        );
-        assert_eq!(
-            (plan.targets[0].column.as_str(), plan.channels()),
-            ("OT", 7)
-        );
+        assert_eq!((plan.frequency, plan.season), (Frequency::Seconds(3600), 24));
+        assert_eq!((plan.targets[0].column.as_str(), plan.channels()), ("OT", 7));
         let series = Series::new(&table, &plan).unwrap();
         assert_eq!(series.time(17_420).unwrap(), "2018-06-26 20:00:00");
     }
-    for name in [
-        "tiny-shakespeare/input.txt",
-        "names/names.txt",
-        "war-and-peace/warpeace_input.txt",
-    ] {
+    for name in
+        ["tiny-shakespeare/input.txt", "names/names.txt", "war-and-peace/warpeace_input.txt"]
+    {
         if let Some(path) = shared(name) {
             assert_eq!(guess(&path).unwrap().kind, Kind::Text, "{name}");
         }

@@ -17,10 +17,7 @@ fn tiny_shakespeare_has_its_published_counts() {
     }
     let text = Text::read(&path, &TextOptions::default()).unwrap();
     println!("{}", text.describe());
-    assert_eq!(
-        (text.tokens().len(), text.vocabulary().size()),
-        (1_115_394, 65)
-    );
+    assert_eq!((text.tokens().len(), text.vocabulary().size()), (1_115_394, 65));
     assert_eq!(text.train().len(), 1_003_854);
     // The entropy of the text itself, then the last tenth under the pairs of the rest.
     let all = unigram(text.tokens(), text.tokens(), 65, 0.0).unwrap();
@@ -28,8 +25,5 @@ fn tiny_shakespeare_has_its_published_counts() {
     let pairs = bigram(text.train(), text.validation(), 65, 0.01).unwrap();
     assert!((pairs - 2.4875).abs() < 0.0005, "{pairs}");
     let lanes = Lanes::new(text.train(), 32, 64).unwrap();
-    assert_eq!(
-        (lanes.lane_steps(), lanes.batches(), lanes.unused()),
-        (31_370, 491, 13)
-    );
+    assert_eq!((lanes.lane_steps(), lanes.batches(), lanes.unused()), (31_370, 491, 13));
 }

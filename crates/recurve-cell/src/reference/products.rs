@@ -40,10 +40,7 @@ pub(super) fn add_product<F: Real>(
         let at = gate * hidden + unit;
         let start = bias.get(at).copied().unwrap_or_default();
         let weights = &weights[row(at, operand.len())];
-        let product = weights
-            .iter()
-            .zip(operand)
-            .fold(start, |sum, (w, v)| w.mul_add(*v, sum));
+        let product = weights.iter().zip(operand).fold(start, |sum, (w, v)| w.mul_add(*v, sum));
         *sum = *sum + product;
     }
 }

@@ -22,13 +22,7 @@ pub struct Sequences<'a> {
 impl<'a> Sequences<'a> {
     /// `batch` sequences of `steps` steps, read forward, without resets.
     pub fn new(steps: usize, batch: usize) -> Self {
-        Self {
-            steps,
-            batch,
-            lengths: None,
-            resets: None,
-            reverse: false,
-        }
+        Self { steps, batch, lengths: None, resets: None, reverse: false }
     }
 
     /// The real steps of sequence `b`.

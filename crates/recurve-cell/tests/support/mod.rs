@@ -20,9 +20,7 @@ impl Random {
     /// Between -1 and 1.
     pub(crate) fn values<F: Real>(&mut self, count: usize) -> Vec<F> {
         let scale = 1 << 40;
-        (0..count)
-            .map(|_| F::from_f64(self.below(2 * scale) as f64 / scale as f64 - 1.0))
-            .collect()
+        (0..count).map(|_| F::from_f64(self.below(2 * scale) as f64 / scale as f64 - 1.0)).collect()
     }
 }
 
@@ -52,13 +50,7 @@ impl<F: Real> Parameters<F> {
     }
 
     pub(crate) fn weights(&self) -> Weights<'_, F> {
-        Weights {
-            w: &self.w,
-            r: &self.r,
-            b: &self.b,
-            b_r: &self.b_r,
-            p: &self.p,
-        }
+        Weights { w: &self.w, r: &self.r, b: &self.b, b_r: &self.b_r, p: &self.p }
     }
 
     fn gradients(&mut self) -> Gradients<'_, F> {
@@ -161,8 +153,7 @@ impl<'a, C: Cell, F: Real> Net<'a, C, F> {
             d_kept: &mut vec![F::default(); tape.kept.len()],
         };
         let mut gradients = backward.weights.gradients();
-        self.layer()
-            .backward(sequences, x, &tape, &mut errors, &mut gradients);
+        self.layer().backward(sequences, x, &tape, &mut errors, &mut gradients);
         backward
     }
 }

@@ -31,7 +31,7 @@ impl<E: Element> Pool<E> {
 /// Each sequence as the caller counts it, and its rows from its first step to its last.
 fn sequences(
     order: &Order,
-) -> impl Iterator<Item = (usize, impl DoubleEndedIterator<Item = usize>)> {
+) -> impl Iterator<Item = (usize, impl DoubleEndedIterator<Item = usize> + ExactSizeIterator)> {
     order.sequences().iter().enumerate().map(|(place, b)| {
         let steps = order.steps();
         (*b, (0..steps.lengths()[place]).map(move |t| steps.first_row(t) + place))
@@ -71,12 +71,11 @@ impl<E: Element> Node<E> for Pool<E> {
                     }
                 }
                 Pooling::Mean => {
-                    let mut length = 0;
-                    for row in std::iter::once(first).chain(rows) {
+                    let share = E::from_f64(1.0 / (rows.len() + 1) as f64);
+                    y.copy_from_slice(x.row(first));
+                    for row in rows {
                         y.iter_mut().zip(x.row(row)).for_each(|(y, v)| *y = *y + *v);
-                        length += 1;
                     }
-                    let share = E::from_f64(1.0 / f64::from(length));
                     y.iter_mut().for_each(|y| *y = *y * share);
                 }
             }
@@ -94,7 +93,6 @@ impl<E: Element> Node<E> for Pool<E> {
         for (b, rows) in sequences(context.order) {
             let dy = errors.dy.row(b);
             if self.by == Pooling::Mean {
-                let rows: Vec<_> = rows.collect();
                 let share = E::from_f64(1.0 / rows.len().max(1) as f64);
                 for row in rows {
                     self.dx.row_mut(row).iter_mut().zip(dy).for_each(|(dx, d)| *dx = *d * share);

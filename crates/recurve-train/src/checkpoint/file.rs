@@ -1,9 +1,10 @@
 //! A checkpoint on disk: the old one or the new one, never something between.
 
 use super::Checkpoint;
+use crate::atomic;
 use crate::error::{Error, Result};
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::fs;
+use std::io;
 use std::path::Path;
 
 impl Checkpoint {
@@ -22,47 +23,7 @@ impl Checkpoint {
             error.context(format!("cannot write the checkpoint `{}`", path.display()))
         };
         let header = self.header().map_err(told)?;
-        let (folder, name) = place(path).map_err(told)?;
-        self.replace(path, folder, name, &header).map_err(|error| {
-            let help = match error.kind() {
-                io::ErrorKind::StorageFull
-                | io::ErrorKind::QuotaExceeded
-                | io::ErrorKind::FileTooLarge => "make room there or choose another folder",
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "create the folder first",
-                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                    "choose a folder that can be written"
-                }
-                _ => "see what the system says",
-            };
-            told(
-                Error::failed(format!("{help}; what was there before is unchanged"))
-                    .with_source(error),
-            )
-        })
-    }
-
-    fn replace(&self, path: &Path, folder: &Path, name: &str, header: &[u8]) -> io::Result<()> {
-        let prefix = format!(".{name}.");
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(&prefix).suffix(TEMPORARY);
-        #[cfg(unix)]
-        {
-            // The usual rights of a new file; the process's mask takes away what it must.
-            use std::os::unix::fs::PermissionsExt;
-            builder.permissions(fs::Permissions::from_mode(0o666));
-        }
-        // Removed when dropped, unless it was renamed.
-        let temporary = builder.tempfile_in(folder)?;
-        let mut out = BufWriter::with_capacity(1 << 20, temporary.as_file());
-        self.write(header, &mut out)?;
-        out.flush()?;
-        drop(out);
-        temporary.as_file().sync_all()?;
-        temporary.persist(path)?;
-        // Only on Unix can a folder be opened, and only there does a rename need it.
-        #[cfg(unix)]
-        File::open(folder)?.sync_all()?;
-        Ok(())
+        atomic::replace(path, |out| self.write(&header, out)).map_err(told)
     }
 
     /// Reads the checkpoint at `path`.
@@ -87,59 +48,4 @@ impl Checkpoint {
         })?;
         Self::from_bytes(&bytes).map_err(|error| error.context(format!("`{}`", path.display())))
     }
-}
-
-const TEMPORARY: &str = ".tmp";
-
-/// The folder and the name of a file that may be replaced.
-fn place(path: &Path) -> Result<(&Path, &str)> {
-    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-        return Err(Error::usage(
-            "the path does not end in a readable file name",
-        ));
-    };
-    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
-        return Err(Error::usage(
-            "something that is not a regular file is there; choose another name",
-        ));
-    }
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    Ok((folder.unwrap_or(Path::new(".")), name))
-}
-
-/// Removes the temporary files that a killed process left beside the checkpoint `path`.
-///
-/// To be called where no other process is writing that checkpoint.
-///
-/// # Errors
-/// The folder cannot be listed, or a file in it not be removed.
-pub fn remove_leftovers(path: impl AsRef<Path>) -> Result<()> {
-    let path = path.as_ref();
-    let (folder, name) = place(path)?;
-    let prefix = format!(".{name}.");
-    let remove = || -> io::Result<()> {
-        for entry in fs::read_dir(folder)? {
-            let entry = entry?;
-            let found = entry.file_name();
-            let Some(found) = found.to_str() else {
-                continue;
-            };
-            if found.starts_with(&prefix)
-                && found.ends_with(TEMPORARY)
-                && entry.file_type()?.is_file()
-            {
-                fs::remove_file(entry.path())?;
-            }
-        }
-        Ok(())
-    };
-    remove().map_err(|error| {
-        Error::failed(format!(
-            "cannot clear old temporary files in `{}`",
-            folder.display()
-        ))
-        .with_source(error)
-    })
 }

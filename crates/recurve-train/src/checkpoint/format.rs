@@ -54,11 +54,8 @@ impl Checkpoint {
                 )));
             }
         }
-        let mut texts: Map<String, Value> = self
-            .metadata
-            .iter()
-            .map(|(key, text)| (key.clone(), json!(text)))
-            .collect();
+        let mut texts: Map<String, Value> =
+            self.metadata.iter().map(|(key, text)| (key.clone(), json!(text))).collect();
         texts.insert(CHECKSUM.to_owned(), json!(self.checksum()));
         let mut entries = Map::new();
         entries.insert(METADATA.to_owned(), Value::Object(texts));
@@ -125,21 +122,14 @@ impl Checkpoint {
                 Ok::<(), Infallible>(())
             });
         }
-        hash.finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     fn read(bytes: &[u8]) -> std::result::Result<Self, String> {
         let (header, described) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
         let data = &bytes[8 + header..];
-        let mut metadata: BTreeMap<String, String> = described
-            .metadata()
-            .iter()
-            .flatten()
-            .map(|(k, v)| (k.clone(), v.clone()))
-            .collect();
+        let mut metadata: BTreeMap<String, String> =
+            described.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
         let Some(checksum) = metadata.remove(CHECKSUM) else {
             return Err("it has no checksum".into());
         };
@@ -163,17 +153,10 @@ impl Checkpoint {
 
 fn read_tensor(name: &str, info: &TensorInfo, data: &[u8]) -> std::result::Result<Tensor, String> {
     fn numbers<const N: usize, T>(bytes: &[u8], from: fn([u8; N]) -> T) -> Vec<T> {
-        bytes
-            .as_chunks::<N>()
-            .0
-            .iter()
-            .map(|chunk| from(*chunk))
-            .collect()
+        bytes.as_chunks::<N>().0.iter().map(|chunk| from(*chunk)).collect()
     }
     let (start, end) = info.data_offsets;
-    let bytes = data
-        .get(start..end)
-        .ok_or_else(|| format!("`{name}` lies outside of it"))?;
+    let bytes = data.get(start..end).ok_or_else(|| format!("`{name}` lies outside of it"))?;
     let values = match info.dtype {
         Dtype::F32 => Values::F32(numbers(bytes, f32::from_le_bytes)),
         Dtype::F64 => Values::F64(numbers(bytes, f64::from_le_bytes)),
@@ -232,9 +215,7 @@ mod tests {
             panic!("this system has no /dev/full to test against");
         };
         let mut checkpoint = Checkpoint::new();
-        checkpoint
-            .insert("w", Tensor::reals(vec![2], &[1.0f32, 2.0]).unwrap())
-            .unwrap();
+        checkpoint.insert("w", Tensor::reals(vec![2], &[1.0f32, 2.0]).unwrap()).unwrap();
         let header = checkpoint.header().unwrap();
         let error = checkpoint.write(&header, &mut full).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
@@ -243,23 +224,16 @@ mod tests {
     #[test]
     fn a_checksum_over_a_nan_does_not_let_it_in() {
         let mut checkpoint = Checkpoint::new();
-        checkpoint
-            .insert("w", Tensor::reals(vec![1], &[1.0f32]).unwrap())
-            .unwrap();
+        checkpoint.insert("w", Tensor::reals(vec![1], &[1.0f32]).unwrap()).unwrap();
         let header = |c: &Checkpoint| String::from_utf8(c.header().unwrap()[8..].to_vec()).unwrap();
         let fine = header(&checkpoint);
         let old = checkpoint.checksum();
-        checkpoint
-            .tensors
-            .insert("w".into(), Tensor::reals(vec![1], &[f32::NAN]).unwrap());
+        checkpoint.tensors.insert("w".into(), Tensor::reals(vec![1], &[f32::NAN]).unwrap());
         let forged = fine.replace(&old, &checkpoint.checksum());
         let mut bytes = (forged.len() as u64).to_le_bytes().to_vec();
         bytes.extend(forged.bytes());
         bytes.extend(f32::NAN.to_le_bytes());
         let error = Checkpoint::from_bytes(&bytes).unwrap_err();
-        assert!(
-            error.to_string().contains("element 0 of `w` is NaN"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("element 0 of `w` is NaN"), "{error}");
     }
 }

@@ -19,7 +19,7 @@ use recurve_cell::Real;
 use std::any::TypeId;
 use std::collections::BTreeMap;
 
-pub use file::remove_leftovers;
+pub use crate::atomic::remove_leftovers;
 
 /// Named tensors and named texts.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -71,14 +71,8 @@ impl Values {
     /// The first element that is not finite, as text.
     fn first_not_finite(&self) -> Option<(usize, String)> {
         match self {
-            Values::F32(v) => v
-                .iter()
-                .position(|x| !x.is_finite())
-                .map(|i| (i, v[i].to_string())),
-            Values::F64(v) => v
-                .iter()
-                .position(|x| !x.is_finite())
-                .map(|i| (i, v[i].to_string())),
+            Values::F32(v) => v.iter().position(|x| !x.is_finite()).map(|i| (i, v[i].to_string())),
+            Values::F64(v) => v.iter().position(|x| !x.is_finite()).map(|i| (i, v[i].to_string())),
             Values::U64(_) | Values::U8(_) => None,
         }
     }
@@ -88,9 +82,7 @@ impl Tensor {
     /// # Errors
     /// A shape that does not hold exactly the values.
     pub fn new(shape: Vec<usize>, values: Values) -> Result<Self> {
-        let elements = shape
-            .iter()
-            .try_fold(1usize, |product, &dim| product.checked_mul(dim));
+        let elements = shape.iter().try_fold(1usize, |product, &dim| product.checked_mul(dim));
         if elements != Some(values.len()) {
             return Err(Error::usage(format!(
                 "a tensor of shape {shape:?} cannot hold {} numbers",
@@ -181,16 +173,12 @@ impl Checkpoint {
 
     /// All tensors, by name.
     pub fn tensors(&self) -> impl Iterator<Item = (&str, &Tensor)> {
-        self.tensors
-            .iter()
-            .map(|(name, tensor)| (name.as_str(), tensor))
+        self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor))
     }
 
     /// All texts, by key.
     pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.metadata
-            .iter()
-            .map(|(key, text)| (key.as_str(), text.as_str()))
+        self.metadata.iter().map(|(key, text)| (key.as_str(), text.as_str()))
     }
 
     /// A text.

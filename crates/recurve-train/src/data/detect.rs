@@ -27,10 +27,7 @@ pub struct Guess {
 
 /// First bytes of files that people have lying beside their data.
 const BINARY: [(&[u8], &str); 8] = [
-    (
-        b"PK\x03\x04",
-        "a zip archive or spreadsheet; export the sheet as CSV",
-    ),
+    (b"PK\x03\x04", "a zip archive or spreadsheet; export the sheet as CSV"),
     (b"\x1f\x8b", "compressed with gzip; unpack it first"),
     (b"%PDF", "a PDF; save its text or table first"),
     (b"PAR1", "a Parquet file; convert it to CSV"),
@@ -49,18 +46,14 @@ pub fn guess(path: &Path) -> Result<Guess> {
     let bytes = super::read_bytes(path)?;
     let name = path.display().to_string();
     if let Some((_, what)) = BINARY.iter().find(|(start, _)| bytes.starts_with(start)) {
-        return Err(Error::usage(format!(
-            "{name} is {what}; expected a CSV or text file"
-        )));
+        return Err(Error::usage(format!("{name} is {what}; expected a CSV or text file")));
     }
     let head = &bytes[..bytes.len().min(1 << 16)];
     let utf16 = head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]);
     let control = |byte: &u8| *byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b);
     let controls = head.iter().filter(|byte| control(byte)).count();
     if !utf16 && (head.contains(&0) || 10 * controls > head.len()) {
-        return Err(Error::usage(format!(
-            "{name} is binary; expected a CSV or text file"
-        )));
+        return Err(Error::usage(format!("{name} is binary; expected a CSV or text file")));
     }
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
     let table_name = matches!(extension.as_deref(), Some("csv" | "tsv" | "tab"));
@@ -71,27 +64,13 @@ fn judge(head: &str, table_name: bool) -> Guess {
     let head = head.strip_prefix('\u{feff}').unwrap_or(head);
     let separator = guess_separator(head);
     let (even, looked_at) = evenness(head, separator);
-    let lines: Vec<&str> = head
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .take(100)
-        .collect();
-    let table = |reason: String| Guess {
-        kind: Kind::Table,
-        reasons: vec![reason],
-    };
-    let text = |reason: String| Guess {
-        kind: Kind::Text,
-        reasons: vec![reason],
-    };
+    let lines: Vec<&str> = head.lines().filter(|line| !line.trim().is_empty()).take(100).collect();
+    let table = |reason: String| Guess { kind: Kind::Table, reasons: vec![reason] };
+    let text = |reason: String| Guess { kind: Kind::Text, reasons: vec![reason] };
     if looked_at == 0 {
         return text("it holds only blank lines".to_owned());
     }
-    let numbers = lines
-        .iter()
-        .skip(1)
-        .filter(|line| holds_number(line, separator))
-        .count();
+    let numbers = lines.iter().skip(1).filter(|line| holds_number(line, separator)).count();
     let sign = match separator {
         '\t' => "a tab".to_owned(),
         other => format!("`{other}`"),
@@ -101,30 +80,21 @@ fn judge(head: &str, table_name: bool) -> Guess {
             "{even} of the first {looked_at} lines are cut alike by {sign}, with numbers"
         ));
     }
-    let plain = lines
-        .iter()
-        .skip(1)
-        .filter(|line| is_number(line.trim()))
-        .count();
+    let plain = lines.iter().skip(1).filter(|line| is_number(line.trim())).count();
     if plain > 0 && 10 * plain >= 9 * (lines.len() - 1) {
-        return table(format!(
-            "{plain} of the first {looked_at} lines are one number each"
-        ));
+        return table(format!("{plain} of the first {looked_at} lines are one number each"));
     }
     if table_name {
         return table("its name says so".to_owned());
     }
     if even > 1 && 10 * even >= 9 * looked_at {
-        return text(format!(
-            "its lines are cut alike by {sign}, but hold no numbers"
-        ));
+        return text(format!("its lines are cut alike by {sign}, but hold no numbers"));
     }
     text("its lines are no rows of numbers".to_owned())
 }
 
 fn holds_number(line: &str, separator: char) -> bool {
-    line.split(separator)
-        .any(|cell| is_number(cell.trim().trim_matches('"')))
+    line.split(separator).any(|cell| is_number(cell.trim().trim_matches('"')))
 }
 
 #[cfg(test)]
@@ -136,11 +106,7 @@ mod tests {
     #[test]
     fn content_decides_and_the_name_breaks_ties() {
         for (head, table_name, kind) in [
-            (
-                "month,passengers\n1949-01,112\n1949-02,118\n",
-                false,
-                Kind::Table,
-            ),
+            ("month,passengers\n1949-01,112\n1949-02,118\n", false, Kind::Table),
             ("a;b\n1,5;2\n2,5;3\n", false, Kind::Table),
             ("5\n6\n7.5\n", false, Kind::Table),
             ("value\n6\n7.5\n", false, Kind::Table),
@@ -173,10 +139,7 @@ mod tests {
             let path = folder.path().join("file.csv");
             fs::write(&path, content).unwrap();
             let error = guess(&path).unwrap_err();
-            assert!(
-                error.is_usage() && error.to_string().contains(expected),
-                "{error}"
-            );
+            assert!(error.is_usage() && error.to_string().contains(expected), "{error}");
             assert!(error.to_string().contains("file.csv"));
         }
     }

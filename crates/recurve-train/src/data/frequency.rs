@@ -43,10 +43,7 @@ impl Frequency {
         if format == TimeFormat::Integer {
             return most_common(&steps).map(Self::Integers);
         }
-        let walls: Vec<DateTime> = times
-            .iter()
-            .map(|&t| from_seconds(t))
-            .collect::<Option<_>>()?;
+        let walls: Vec<DateTime> = times.iter().map(|&t| from_seconds(t)).collect::<Option<_>>()?;
         if let Some(months) = Self::guess_months(&walls) {
             return Some(months);
         }
@@ -61,11 +58,7 @@ impl Frequency {
 
     fn guess_months(walls: &[DateTime]) -> Option<Self> {
         let month_end = walls.iter().all(|wall| wall.day() == wall.days_in_month());
-        let day = if month_end {
-            31
-        } else {
-            walls.iter().map(|wall| wall.day()).max()?
-        };
+        let day = if month_end { 31 } else { walls.iter().map(|wall| wall.day()).max()? };
         let clock = walls.first()?.time();
         let on_grid =
             |wall: &DateTime| wall.time() == clock && wall.day() == day.min(wall.days_in_month());
@@ -73,10 +66,8 @@ impl Frequency {
             return None;
         }
         let index = |wall: &DateTime| i64::from(wall.year()) * 12 + i64::from(wall.month());
-        let steps: Vec<i64> = walls
-            .windows(2)
-            .map(|pair| index(&pair[1]) - index(&pair[0]))
-            .collect();
+        let steps: Vec<i64> =
+            walls.windows(2).map(|pair| index(&pair[1]) - index(&pair[0])).collect();
         let count = i32::try_from(most_common(&steps)?).ok()?;
         Some(Self::Months { count, day })
     }
@@ -183,19 +174,13 @@ pub(crate) fn unsteady(frequency: Frequency, earlier: i64, later: i64) -> Option
     for missing in 1..=COUNTED {
         match frequency.after(time) {
             Some(next) if next == later => {
-                return Some(Unsteady::Gap {
-                    missing: Some(missing),
-                    first,
-                });
+                return Some(Unsteady::Gap { missing: Some(missing), first });
             }
             Some(next) if next < later => time = next,
             _ => return Some(Unsteady::OffGrid { expected: first }),
         }
     }
-    Some(Unsteady::Gap {
-        missing: None,
-        first,
-    })
+    Some(Unsteady::Gap { missing: None, first })
 }
 
 /// The most common positive step, where at least half of all steps agree on it.
@@ -214,13 +199,7 @@ mod tests {
 
     fn times(cells: &[&str]) -> (TimeFormat, Vec<i64>) {
         let format = TimeFormat::recognise(cells[0]).unwrap().0;
-        (
-            format,
-            cells
-                .iter()
-                .map(|cell| format.parse(cell).unwrap())
-                .collect(),
-        )
+        (format, cells.iter().map(|cell| format.parse(cell).unwrap()).collect())
     }
 
     /// (cells, frequency in words, season, the cell after the last)
@@ -228,55 +207,19 @@ mod tests {
         (&["1700", "1701", "1702"], "yearly", None, "1703"),
         (&["1950", "1955", "1960"], "every 5 years", None, "1965"),
         (&["1949-11", "1949-12"], "monthly", Some(12), "1950-01"),
-        (
-            &["2020-01", "2020-04", "2020-07"],
-            "quarterly",
-            Some(4),
-            "2020-10",
-        ),
-        (
-            &["2019-12-31", "2020-01-31", "2020-02-29"],
-            "monthly",
-            Some(12),
-            "2020-03-31",
-        ),
-        (
-            &["2020-06-30", "2020-09-30"],
-            "quarterly",
-            Some(4),
-            "2020-12-31",
-        ),
-        (
-            &["2019-12-30", "2020-01-30", "2020-02-29"],
-            "monthly",
-            Some(12),
-            "2020-03-30",
-        ),
+        (&["2020-01", "2020-04", "2020-07"], "quarterly", Some(4), "2020-10"),
+        (&["2019-12-31", "2020-01-31", "2020-02-29"], "monthly", Some(12), "2020-03-31"),
+        (&["2020-06-30", "2020-09-30"], "quarterly", Some(4), "2020-12-31"),
+        (&["2019-12-30", "2020-01-30", "2020-02-29"], "monthly", Some(12), "2020-03-30"),
         (&["19580329", "19580405"], "weekly", Some(52), "19580412"),
+        (&["2020-02-28", "2020-02-29"], "daily", Some(7), "2020-03-01"),
         (
-            &["2020-02-28", "2020-02-29"],
-            "daily",
-            Some(7),
-            "2020-03-01",
-        ),
-        (
-            &[
-                "2024-01-04",
-                "2024-01-05",
-                "2024-01-08",
-                "2024-01-09",
-                "2024-01-10",
-            ],
+            &["2024-01-04", "2024-01-05", "2024-01-08", "2024-01-09", "2024-01-10"],
             "every business day",
             Some(5),
             "2024-01-11",
         ),
-        (
-            &["2020-12-31 22:00", "2020-12-31 23:00"],
-            "hourly",
-            Some(24),
-            "2021-01-01 00:00",
-        ),
+        (&["2020-12-31 22:00", "2020-12-31 23:00"], "hourly", Some(24), "2021-01-01 00:00"),
         (
             &["2020-01-01T00:00:00", "2020-01-01T00:15:00"],
             "every 15 minutes",
@@ -321,22 +264,10 @@ mod tests {
         assert_eq!(unsteady(monthly, t[1], t[1]), Some(Unsteady::Duplicate));
         assert_eq!(unsteady(monthly, t[1], t[0]), Some(Unsteady::Disorder));
         let first = format.parse("2020-03").unwrap();
-        assert_eq!(
-            unsteady(monthly, t[1], t[2]),
-            Some(Unsteady::Gap {
-                missing: Some(2),
-                first
-            })
-        );
+        assert_eq!(unsteady(monthly, t[1], t[2]), Some(Unsteady::Gap { missing: Some(2), first }));
         let hourly = Frequency::Seconds(3600);
-        assert_eq!(
-            unsteady(hourly, 0, 5000),
-            Some(Unsteady::OffGrid { expected: 3600 })
-        );
-        assert_eq!(
-            unsteady(hourly, 0, 1800),
-            Some(Unsteady::OffGrid { expected: 3600 })
-        );
+        assert_eq!(unsteady(hourly, 0, 5000), Some(Unsteady::OffGrid { expected: 3600 }));
+        assert_eq!(unsteady(hourly, 0, 1800), Some(Unsteady::OffGrid { expected: 3600 }));
     }
 
     #[test]

@@ -45,11 +45,7 @@ impl<'a> Lanes<'a> {
                 lanes + 1
             )));
         }
-        Ok(Self {
-            tokens,
-            lanes,
-            steps,
-        })
+        Ok(Self { tokens, lanes, steps })
     }
 
     /// Steps in a whole lane.
@@ -99,20 +95,9 @@ mod tests {
     fn lanes_by_hand() {
         let tokens: Vec<u32> = (0..12).collect();
         let lanes = Lanes::new(&tokens, 2, 3).unwrap();
-        assert_eq!(
-            (lanes.batches(), lanes.predicted(), lanes.unused()),
-            (2, 10, 1)
-        );
-        let first = TokenBatch {
-            steps: 3,
-            x: vec![0, 5, 1, 6, 2, 7],
-            y: vec![1, 6, 2, 7, 3, 8],
-        };
-        let last = TokenBatch {
-            steps: 2,
-            x: vec![3, 8, 4, 9],
-            y: vec![4, 9, 5, 10],
-        };
+        assert_eq!((lanes.batches(), lanes.predicted(), lanes.unused()), (2, 10, 1));
+        let first = TokenBatch { steps: 3, x: vec![0, 5, 1, 6, 2, 7], y: vec![1, 6, 2, 7, 3, 8] };
+        let last = TokenBatch { steps: 2, x: vec![3, 8, 4, 9], y: vec![4, 9, 5, 10] };
         assert_eq!([lanes.batch(0), lanes.batch(1)], [first, last]);
         assert!(Lanes::new(&tokens, 12, 3).is_err());
         assert!(Lanes::new(&tokens, 0, 3).is_err() && Lanes::new(&tokens, 2, 0).is_err());

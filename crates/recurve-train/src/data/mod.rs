@@ -43,12 +43,10 @@ use crate::error::{Error, Result};
 use std::path::Path;
 
 /// Reads a whole file that must exist and hold something.
-fn read_bytes(path: &Path) -> Result<Vec<u8>> {
+pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>> {
     let name = path.display();
     if path.is_dir() {
-        return Err(Error::usage(format!(
-            "{name} is a folder; give a CSV or text file"
-        )));
+        return Err(Error::usage(format!("{name} is a folder; give a CSV or text file")));
     }
     let bytes = std::fs::read(path).map_err(|error| {
         let message = match error.kind() {
@@ -60,9 +58,7 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>> {
         Error::usage(message).with_source(error)
     })?;
     if bytes.is_empty() {
-        return Err(Error::usage(format!(
-            "{name}: the file is empty; give a CSV or text file"
-        )));
+        return Err(Error::usage(format!("{name}: the file is empty; give a CSV or text file")));
     }
     Ok(bytes)
 }
@@ -70,15 +66,10 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>> {
 /// The bytes as UTF-8 text, or an error that names the line of the first foreign byte.
 fn utf8<'a>(name: &str, bytes: &'a [u8]) -> Result<&'a str> {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return Err(Error::usage(format!(
-            "{name}: the file is UTF-16; save it as UTF-8"
-        )));
+        return Err(Error::usage(format!("{name}: the file is UTF-16; save it as UTF-8")));
     }
     std::str::from_utf8(bytes).map_err(|error| {
-        let line = 1 + bytes[..error.valid_up_to()]
-            .iter()
-            .filter(|&&b| b == b'\n')
-            .count();
+        let line = 1 + bytes[..error.valid_up_to()].iter().filter(|&&b| b == b'\n').count();
         Error::usage(format!(
             "{name}, line {line}: the file is not UTF-8 (byte 0x{:02x}); save it as UTF-8",
             bytes[error.valid_up_to()]

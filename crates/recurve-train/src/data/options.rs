@@ -47,10 +47,7 @@ pub enum Columns {
 }
 
 #[derive(Clone, Serialize, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "expected \"all\", a column name or a list of column names"
-)]
+#[serde(untagged, expecting = "expected \"all\", a column name or a list of column names")]
 enum Spelled {
     One(String),
     Many(Vec<String>),
@@ -92,10 +89,7 @@ pub enum ScalerKind {
 
 /// The size of a part: a number of rows, or a fraction of all rows in `[0, 1)`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "expected a number of rows (24) or a fraction of them (0.15)"
-)]
+#[serde(untagged, expecting = "expected a number of rows (24) or a fraction of them (0.15)")]
 pub enum SplitSize {
     /// A number of rows.
     Rows(usize),
@@ -121,9 +115,7 @@ mod tests {
         let written = toml::to_string(&options).unwrap();
         assert_eq!(toml::from_str::<TableOptions>(&written).unwrap(), options);
         assert!(toml::from_str::<TableOptions>("horizn = 3").is_err());
-        let wrong = toml::from_str::<TableOptions>("test = \"some\"")
-            .unwrap_err()
-            .to_string();
+        let wrong = toml::from_str::<TableOptions>("test = \"some\"").unwrap_err().to_string();
         assert!(wrong.contains("a number of rows (24)"), "{wrong}");
     }
 }

@@ -22,10 +22,7 @@ impl Position {
         self.batch += 1;
         let ended = self.batch >= batches as u64;
         if ended {
-            *self = Self {
-                epoch: self.epoch + 1,
-                batch: 0,
-            };
+            *self = Self { epoch: self.epoch + 1, batch: 0 };
         }
         ended
     }

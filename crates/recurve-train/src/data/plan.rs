@@ -118,12 +118,8 @@ impl DataPlan {
         let values = targets.iter().map(|&column| table.numbers(column));
         let values: Vec<Vec<f64>> = values.collect::<Result<_>>()?;
 
-        let season = options
-            .season
-            .unwrap_or_else(|| choose::season(frequency, &values[0]));
-        let horizon = options
-            .horizon
-            .unwrap_or_else(|| choose::horizon(season, frequency));
+        let season = options.season.unwrap_or_else(|| choose::season(frequency, &values[0]));
+        let horizon = options.horizon.unwrap_or_else(|| choose::horizon(season, frequency));
         let split = choose::split(table, options, horizon)?;
         let transform = choose::transform(options, season, &values, split.train)?;
         let input = options.input.unwrap_or_else(|| {
@@ -177,23 +173,49 @@ impl DataPlan {
         self.transform.lost() + self.input
     }
 
+    /// Whether a row `[channels]` in the units of the file is one the model can read.
+    ///
+    /// # Errors
+    ///
+    /// Another width, a value that is not finite, too large, or not above 0 where its logarithm is
+    /// taken; names the column.
+    pub fn check_row(&self, row: &[f64]) -> Result<()> {
+        if row.len() != self.channels() {
+            return Err(Error::usage(format!(
+                "a row of {} values, expected {}",
+                row.len(),
+                self.channels()
+            )));
+        }
+        let channels = self.targets.iter().chain(&self.covariates).zip(row);
+        for (index, (channel, &value)) in channels.enumerate() {
+            let log = self.transform.log && index < self.targets.len();
+            let size = channel.scaler.apply(value).abs();
+            let expected = match () {
+                () if log && (value <= 0.0 || !value.is_finite()) => "a number above 0",
+                () if !value.is_finite() => "a number",
+                // Differences at most double a value for each lag.
+                () if !log && size * 2_f64.powi(self.transform.lags.len() as i32) > 1e38 => {
+                    "a number of the size of those in training"
+                }
+                () => continue,
+            };
+            return Err(Error::usage(format!(
+                "`{}` is {value}, expected {expected}",
+                channel.column
+            )));
+        }
+        Ok(())
+    }
+
     /// The options that make this plan again from the same table, with nothing left to guess.
     pub fn options(&self) -> TableOptions {
         let names = |channels: &[Channel]| match channels {
             [] => Columns::Default,
-            _ => Columns::Named(
-                channels
-                    .iter()
-                    .map(|channel| channel.column.clone())
-                    .collect(),
-            ),
+            _ => Columns::Named(channels.iter().map(|channel| channel.column.clone()).collect()),
         };
         TableOptions {
-            time: Some(
-                self.time
-                    .as_ref()
-                    .map_or("none".to_owned(), |time| time.column.clone()),
-            ),
+            time: Some(self.time.as_ref().map_or("none".to_owned(), |time| time.column.clone())),
             targets: names(&self.targets),
             covariates: names(&self.covariates),
             log: Some(self.transform.log),
@@ -211,15 +233,9 @@ impl DataPlan {
     /// What was decided, in sentences for a person, one per line.
     pub fn describe(&self, table: &Table) -> Vec<String> {
         let quoted = |channels: &[Channel]| {
-            let names: Vec<String> = channels
-                .iter()
-                .map(|channel| format!("`{}`", channel.column))
-                .collect();
-            if names.is_empty() {
-                "none".to_owned()
-            } else {
-                names.join(", ")
-            }
+            let names: Vec<String> =
+                channels.iter().map(|channel| format!("`{}`", channel.column)).collect();
+            if names.is_empty() { "none".to_owned() } else { names.join(", ") }
         };
         let cell = |row: usize| match &self.time {
             Some(time) => match table.column(&time.column) {
@@ -232,11 +248,7 @@ impl DataPlan {
             Some(time) => format!("time `{}`", time.column),
             None => "no time column".to_owned(),
         };
-        let Split {
-            train,
-            validation,
-            test,
-        } = self.split;
+        let Split { train, validation, test } = self.split;
         let mut lines = vec![format!(
             "{}: {} rows, {}, {time}, {} to {}",
             table.name(),
@@ -270,10 +282,9 @@ impl DataPlan {
         });
         lines.push(transforms.join(", "));
         let mut parts = vec![format!("train {train} rows to {}", cell(train - 1))];
-        for (name, rows, start) in [
-            ("validation", validation, train),
-            ("test", test, train + validation),
-        ] {
+        for (name, rows, start) in
+            [("validation", validation, train), ("test", test, train + validation)]
+        {
             if rows > 0 {
                 parts.push(format!("{name} {rows} rows from {}", cell(start)));
             } else {
@@ -286,16 +297,10 @@ impl DataPlan {
 
     /// The training part must hold a window and its targets, the other parts a horizon.
     fn check_rows(&self, table: &Table) -> Result<()> {
-        let Split {
-            train,
-            validation,
-            test,
-        } = self.split;
+        let Split { train, validation, test } = self.split;
         let lost = self.transform.lost();
         let sizes = [lost, self.input, self.horizon, validation, test];
-        let needed = sizes
-            .iter()
-            .try_fold(0_usize, |sum, &size| sum.checked_add(size));
+        let needed = sizes.iter().try_fold(0_usize, |sum, &size| sum.checked_add(size));
         if needed.is_none_or(|needed| needed > table.rows()) {
             let needed = needed.map_or("more".to_owned(), |needed| needed.to_string());
             return Err(Error::usage(format!(

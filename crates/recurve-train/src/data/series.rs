@@ -81,6 +81,54 @@ impl Series {
         Ok(series)
     }
 
+    /// Rows that come from no file, each `[channels]` in the units of the file: the latest of a
+    /// stream. Their times are not known; rows are counted from 1.
+    ///
+    /// # Errors
+    ///
+    /// As [`DataPlan::check_row`], or fewer rows than one window.
+    pub fn of_rows(plan: &DataPlan, rows: &[Vec<f64>]) -> Result<Self> {
+        let channels = plan.channels();
+        if rows.len() < plan.rows_needed() {
+            return Err(Error::usage(format!(
+                "{} rows are fewer than a window, expected at least {}",
+                rows.len(),
+                plan.rows_needed()
+            )));
+        }
+        for row in rows {
+            plan.check_row(row)?;
+        }
+        let named = plan.targets.iter().chain(&plan.covariates).enumerate();
+        let mut series = Self {
+            rows: rows.len(),
+            times: (1..=rows.len() as i64).collect(),
+            values: Vec::new(),
+            scaled: vec![0.0; rows.len() * channels],
+            plan: DataPlan { time: None, ..plan.clone() },
+        };
+        for (index, channel) in named {
+            let values: Vec<f64> = rows.iter().map(|row| row[index]).collect();
+            let target = index < plan.targets.len();
+            let first = if target { plan.transform.lost() } else { 0 };
+            let level = if target { plan.transform.apply(&values) } else { values.clone() };
+            for (row, value) in (first..).zip(level) {
+                let scaled = channel.scaler.apply(value) as f32;
+                if !scaled.is_finite() {
+                    let (column, value) = (&channel.column, values[row]);
+                    return Err(Error::usage(format!(
+                        "`{column}` is {value}, too large for the model"
+                    )));
+                }
+                series.scaled[row * channels + index] = scaled;
+            }
+            if target {
+                series.values.push(values);
+            }
+        }
+        Ok(series)
+    }
+
     /// Writes a scaled column, which must fit into `f32`.
     fn fill(
         &mut self,
@@ -125,11 +173,7 @@ impl Series {
     /// The time of a row as the file writes it, also beyond the last row; rows are counted from 1
     /// where there is no time column. `None` beyond the calendar.
     pub fn time(&self, row: usize) -> Option<String> {
-        let format = self
-            .plan
-            .time
-            .as_ref()
-            .map_or(TimeFormat::Integer, |time| time.format);
+        let format = self.plan.time.as_ref().map_or(TimeFormat::Integer, |time| time.format);
         let step = match &self.plan.time {
             Some(_) => self.plan.frequency,
             None => Frequency::Rows,
@@ -147,9 +191,7 @@ impl Series {
         let range = self.plan.split.range(part, self.rows);
         let first = range.start.max(self.plan.rows_needed());
         let last = range.end.checked_sub(self.plan.horizon);
-        last.map_or(Vec::new(), |last| {
-            (first..=last).step_by(stride.max(1)).collect()
-        })
+        last.map_or(Vec::new(), |last| (first..=last).step_by(stride.max(1)).collect())
     }
 
     /// The windows before some origins, time-major: `x [T,B,I]` with `T = input`, `B = origins`,
@@ -199,8 +241,7 @@ impl Series {
     /// The true values from an origin on, in the units of the file: `[horizon, targets]`.
     pub fn actual(&self, origin: usize) -> Vec<f64> {
         let rows = origin..origin + self.plan.horizon;
-        rows.flat_map(|row| self.values.iter().map(move |column| column[row]))
-            .collect()
+        rows.flat_map(|row| self.values.iter().map(move |column| column[row])).collect()
     }
 
     /// Turns what the model emitted for an origin, `[steps, targets]` with any number of steps, into
@@ -215,20 +256,16 @@ impl Series {
         let mut forecast = vec![0.0; emitted.len()];
         for (index, channel) in self.plan.targets.iter().enumerate() {
             let own = emitted.iter().skip(index).step_by(targets);
-            let mut steps: Vec<f64> = own
-                .map(|&scaled| channel.scaler.restore(f64::from(scaled)))
-                .collect();
-            self.plan
-                .transform
-                .restore(&self.values[index][..origin], &mut steps);
+            let mut steps: Vec<f64> =
+                own.map(|&scaled| channel.scaler.restore(f64::from(scaled))).collect();
+            self.plan.transform.restore(&self.values[index][..origin], &mut steps);
             for (step, value) in steps.into_iter().enumerate() {
                 if !value.is_finite() {
                     return Err(Error::failed(format!(
                         "the forecast of `{}` for {} is {value}; train again with a smaller \
                          learning rate",
                         channel.column,
-                        self.time(origin + step)
-                            .unwrap_or_else(|| format!("step {}", step + 1)),
+                        self.time(origin + step).unwrap_or_else(|| format!("step {}", step + 1)),
                     )));
                 }
                 forecast[step * targets + index] = value;

@@ -11,11 +11,7 @@ pub(crate) fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
     }
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
-    let square = values
-        .iter()
-        .map(|value| (value - mean).powi(2))
-        .sum::<f64>()
-        / count;
+    let square = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count;
     (mean, square.sqrt())
 }
 
@@ -38,15 +34,10 @@ fn fit_line(values: &[f64]) -> Line {
     }
     let slope = if square > 0.0 { product / square } else { 0.0 };
     let rest = values.iter().enumerate();
-    let rest: Vec<f64> = rest
-        .map(|(row, value)| value - mean - slope * (row as f64 - centre))
-        .collect();
+    let rest: Vec<f64> =
+        rest.map(|(row, value)| value - mean - slope * (row as f64 - centre)).collect();
     let left = mean_and_deviation(&rest).1;
-    let explained = if deviation > 0.0 {
-        1.0 - (left / deviation).powi(2)
-    } else {
-        0.0
-    };
+    let explained = if deviation > 0.0 { 1.0 - (left / deviation).powi(2) } else { 0.0 };
     Line { rest, explained }
 }
 
@@ -56,11 +47,7 @@ fn autocorrelation(centred: &[f64], lag: usize) -> f64 {
     if power == 0.0 || lag >= centred.len() {
         return 0.0;
     }
-    let product: f64 = centred
-        .iter()
-        .zip(&centred[lag..])
-        .map(|(a, b)| a * b)
-        .sum();
+    let product: f64 = centred.iter().zip(&centred[lag..]).map(|(a, b)| a * b).sum();
     product / power
 }
 
@@ -70,9 +57,7 @@ pub(crate) fn season(values: &[f64]) -> usize {
     const CLEAR: f64 = 0.3;
     let rest = fit_line(values).rest;
     let lags = (values.len() / 3).min(400);
-    let peaks: Vec<f64> = (0..=lags + 1)
-        .map(|lag| autocorrelation(&rest, lag))
-        .collect();
+    let peaks: Vec<f64> = (0..=lags + 1).map(|lag| autocorrelation(&rest, lag)).collect();
     let Some(fallen) = peaks.iter().position(|&r| r < 0.0) else {
         return 1;
     };
@@ -114,11 +99,7 @@ pub(crate) fn spread_follows_level(values: &[f64], season: usize) -> bool {
     let lowest = levels.iter().copied().fold(f64::INFINITY, f64::min);
     let highest = levels.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let ((x, dx), (y, dy)) = (mean_and_deviation(&levels), mean_and_deviation(&spreads));
-    let shared: f64 = levels
-        .iter()
-        .zip(&spreads)
-        .map(|(a, b)| (a - x) * (b - y))
-        .sum();
+    let shared: f64 = levels.iter().zip(&spreads).map(|(a, b)| (a - x) * (b - y)).sum();
     let shared = shared / levels.len() as f64;
     highest - lowest > 2_f64.ln() && shared > 0.5 * dx * dx && shared > 0.7 * dx * dy
 }
@@ -154,9 +135,7 @@ mod tests {
     #[test]
     fn the_logarithm_is_for_growing_waves() {
         let wave = |row: usize| 1.0 + 0.2 * (TAU * row as f64 / 12.0).sin();
-        let growing: Vec<f64> = (0..96)
-            .map(|row| wave(row) * 1.02_f64.powi(row as i32))
-            .collect();
+        let growing: Vec<f64> = (0..96).map(|row| wave(row) * 1.02_f64.powi(row as i32)).collect();
         let even: Vec<f64> = (0..96).map(|row| 10.0 * wave(row) + row as f64).collect();
         assert!(spread_follows_level(&growing, 12));
         assert!(!spread_follows_level(&even, 12));

@@ -62,15 +62,7 @@ impl Table {
         let numbered = |i: usize| format!("column {}", i + 1);
         let columns: Vec<String> = if header {
             let named = first.iter().enumerate();
-            named
-                .map(|(i, c)| {
-                    if c.is_empty() {
-                        numbered(i)
-                    } else {
-                        c.to_owned()
-                    }
-                })
-                .collect()
+            named.map(|(i, c)| if c.is_empty() { numbered(i) } else { c.to_owned() }).collect()
         } else {
             (0..first.len()).map(numbered).collect()
         };
@@ -92,14 +84,7 @@ impl Table {
                 )));
             }
         }
-        Ok(Self {
-            name: name.to_owned(),
-            separator,
-            header,
-            columns,
-            rows,
-            lines,
-        })
+        Ok(Self { name: name.to_owned(), separator, header, columns, rows, lines })
     }
 
     /// The file name as it was given.
@@ -149,22 +134,15 @@ impl Table {
         let hint = match super::nearest(name, &self.columns) {
             Some(near) => format!("did you mean `{near}`?"),
             None => {
-                let mut known: Vec<String> = self
-                    .columns
-                    .iter()
-                    .take(20)
-                    .map(|column| format!("`{column}`"))
-                    .collect();
+                let mut known: Vec<String> =
+                    self.columns.iter().take(20).map(|column| format!("`{column}`")).collect();
                 if self.columns.len() > 20 {
                     known.push(format!("… ({} in all)", self.columns.len()));
                 }
                 format!("the columns are {}", known.join(", "))
             }
         };
-        Err(Error::usage(format!(
-            "{}: there is no column `{name}`; {hint}",
-            self.name
-        )))
+        Err(Error::usage(format!("{}: there is no column `{name}`; {hint}", self.name)))
     }
 
     /// Whether most cells that are not empty are numbers. A decimal comma counts, so that such a
@@ -211,19 +189,13 @@ fn records(name: &str, text: &str, separator: char) -> Result<(Vec<StringRecord>
         .flexible(true)
         .trim(Trim::All)
         .from_reader(text.as_bytes());
-    let mut lines = LineCounter {
-        bytes: text.as_bytes(),
-        at: 0,
-        line: 1,
-    };
+    let mut lines = LineCounter { bytes: text.as_bytes(), at: 0, line: 1 };
     let (mut rows, mut numbers) = (Vec::<StringRecord>::new(), Vec::<usize>::new());
     for record in reader.records() {
         let record = record.map_err(|error| {
             Error::usage(format!("{name}: the file is no CSV")).with_source(error)
         })?;
-        let start = record
-            .position()
-            .map_or(0, |position| position.byte() as usize);
+        let start = record.position().map_or(0, |position| position.byte() as usize);
         let line = lines.line_of_record(start);
         if let (Some(first), Some(&first_line)) = (rows.first(), numbers.first())
             && first.len() != record.len()
@@ -292,11 +264,7 @@ pub(crate) fn guess_separator(text: &str) -> char {
 /// lines were looked at. Text in double quotes does not count.
 pub(crate) fn evenness(text: &str, separator: char) -> (usize, usize) {
     let mut counts = Vec::new();
-    for line in text
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .take(100)
-    {
+    for line in text.lines().filter(|line| !line.trim().is_empty()).take(100) {
         let mut quoted = false;
         let mut count = 0_usize;
         for c in line.chars() {
@@ -308,14 +276,7 @@ pub(crate) fn evenness(text: &str, separator: char) -> (usize, usize) {
     let looked_at = counts.len();
     counts.retain(|&count| count > 0);
     counts.sort_unstable();
-    (
-        counts
-            .chunk_by(|a, b| a == b)
-            .map(<[usize]>::len)
-            .max()
-            .unwrap_or(0),
-        looked_at,
-    )
+    (counts.chunk_by(|a, b| a == b).map(<[usize]>::len).max().unwrap_or(0), looked_at)
 }
 
 /// Whether a cell is a number or a time rather than a name.
@@ -335,30 +296,22 @@ fn number(cell: &str) -> std::result::Result<f64, String> {
     }
     match cell.parse::<f64>() {
         Ok(value) if value.is_finite() => Ok(value),
-        Ok(_) => Err(format!(
-            "`{}` is not a finite number; replace it or remove the row",
-            shown(cell)
-        )),
+        Ok(_) => {
+            Err(format!("`{}` is not a finite number; replace it or remove the row", shown(cell)))
+        }
         Err(_) if is_number(cell) => Err(format!(
             "`{}` has a comma, expected a decimal point and no thousands separator; \
              write the numbers like 1234.5",
             shown(cell)
         )),
-        Err(_) => Err(format!(
-            "`{}` is not a number; replace it or remove the row",
-            shown(cell)
-        )),
+        Err(_) => Err(format!("`{}` is not a number; replace it or remove the row", shown(cell))),
     }
 }
 
 /// A cell as it stands in a message: one line, not too long.
 pub(crate) fn shown(cell: &str) -> String {
     let text: String = cell.chars().take(40).flat_map(char::escape_debug).collect();
-    if cell.chars().count() > 40 {
-        text + "…"
-    } else {
-        text
-    }
+    if cell.chars().count() > 40 { text + "…" } else { text }
 }
 
 #[cfg(test)]
@@ -371,11 +324,7 @@ mod tests {
     }
 
     fn bad_number(text: &str, column: usize) -> String {
-        Table::parse("t.csv", text)
-            .unwrap()
-            .numbers(column)
-            .unwrap_err()
-            .to_string()
+        Table::parse("t.csv", text).unwrap().numbers(column).unwrap_err().to_string()
     }
 
     #[test]
@@ -389,18 +338,10 @@ mod tests {
             ("a|b\r1|2\r3|4\r", '|', true),
         ] {
             let table = Table::parse("t.csv", text).unwrap();
-            assert_eq!(
-                (table.separator(), table.has_header()),
-                (separator, header),
-                "{text:?}"
-            );
+            assert_eq!((table.separator(), table.has_header()), (separator, header), "{text:?}");
             assert_eq!(table.numbers(0).unwrap(), [1.0, 3.0], "{text:?}");
             assert_eq!(table.numbers(1).unwrap(), [2.0, 4.0], "{text:?}");
-            let names = if header {
-                ["a", "b"]
-            } else {
-                ["column 1", "column 2"]
-            };
+            let names = if header { ["a", "b"] } else { ["column 1", "column 2"] };
             assert_eq!(table.columns(), names);
         }
     }
@@ -421,10 +362,7 @@ mod tests {
         assert!(bad_number("a,b\n1,2\n3,\n", 1).contains("line 3, column `b`: the cell is empty"));
         for cell in ["NaN", "inf", "-infinity", "1e999"] {
             let text = format!("a,b\n1,2\n3,{cell}\n");
-            assert!(
-                bad_number(&text, 1).contains("is not a finite number"),
-                "{cell}"
-            );
+            assert!(bad_number(&text, 1).contains("is not a finite number"), "{cell}");
         }
         assert!(bad_number("a;b\n1,5;2\n", 0).contains("decimal point"));
     }
@@ -457,10 +395,7 @@ mod tests {
             "t.csv: there is no column `passenger`; did you mean `passengers`?"
         );
         let far = table.column("temperature").unwrap_err().to_string();
-        assert!(
-            far.ends_with("the columns are `month`, `passengers`"),
-            "{far}"
-        );
+        assert!(far.ends_with("the columns are `month`, `passengers`"), "{far}");
     }
 
     proptest! {

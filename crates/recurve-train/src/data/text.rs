@@ -21,10 +21,7 @@ pub struct TextOptions {
 
 impl Default for TextOptions {
     fn default() -> Self {
-        Self {
-            vocabulary: None,
-            validation: 0.1,
-        }
+        Self { vocabulary: None, validation: 0.1 }
     }
 }
 
@@ -67,10 +64,9 @@ impl Text {
                 let error = error.unwrap_or_else(|| Error::usage(name.to_owned()));
                 return Err(error.context("the vocabulary is to be characters"));
             }
-            (None, Err(_)) | (Some(VocabularyKind::Bytes), _) => (
-                Vocabulary::Bytes,
-                bytes.iter().map(|&byte| u32::from(byte)).collect(),
-            ),
+            (None, Err(_)) | (Some(VocabularyKind::Bytes), _) => {
+                (Vocabulary::Bytes, bytes.iter().map(|&byte| u32::from(byte)).collect())
+            }
         };
         Self::split(name, vocabulary, tokens, options.validation)
     }
@@ -113,11 +109,7 @@ impl Text {
                 tokens.len()
             )));
         }
-        Ok(Self {
-            vocabulary,
-            tokens,
-            trained,
-        })
+        Ok(Self { vocabulary, tokens, trained })
     }
 
     /// The vocabulary.
@@ -162,14 +154,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn read(bytes: &[u8], vocabulary: Option<VocabularyKind>, validation: f64) -> Result<Text> {
-        Text::new(
-            "t.txt",
-            bytes,
-            &TextOptions {
-                vocabulary,
-                validation,
-            },
-        )
+        Text::new("t.txt", bytes, &TextOptions { vocabulary, validation })
     }
 
     #[test]
@@ -178,26 +163,16 @@ mod tests {
         assert_eq!(text.vocabulary().size(), 2);
         assert_eq!((text.train().len(), text.validation().len()), (8, 2));
         assert_eq!(text.vocabulary().decode(text.tokens()), "äbäbäbäbäb");
-        assert_eq!(
-            read(b"ab\xffab", None, 0.0).unwrap().vocabulary(),
-            &Vocabulary::Bytes
-        );
+        assert_eq!(read(b"ab\xffab", None, 0.0).unwrap().vocabulary(), &Vocabulary::Bytes);
         let error = read(b"ab\n\xffab", Some(VocabularyKind::Characters), 0.0).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains("t.txt, line 2: the file is not UTF-8 (byte 0xff)")
-        );
+        assert!(error.to_string().contains("t.txt, line 2: the file is not UTF-8 (byte 0xff)"));
     }
 
     #[test]
     fn parts_that_are_too_small_or_impossible_are_refused() {
         assert!(read(b"a", None, 0.0).is_err());
         assert!(
-            read(b"abcdefgh", None, 0.1)
-                .unwrap_err()
-                .to_string()
-                .contains("8 tokens are too few")
+            read(b"abcdefgh", None, 0.1).unwrap_err().to_string().contains("8 tokens are too few")
         );
         for fraction in [1.0, -0.1, f64::NAN] {
             assert!(read(b"abcdefgh", None, fraction).is_err());
@@ -210,16 +185,10 @@ mod tests {
         let path = folder.path().join("new.txt");
         std::fs::write(&path, "baab").unwrap();
         let known = Vocabulary::of_characters("ab");
-        assert_eq!(
-            Text::read_with(&path, &known, 0.0).unwrap().tokens(),
-            [1, 0, 0, 1]
-        );
+        assert_eq!(Text::read_with(&path, &known, 0.0).unwrap().tokens(), [1, 0, 0, 1]);
         std::fs::write(&path, "baxb").unwrap();
         let error = Text::read_with(&path, &known, 0.0).unwrap_err().to_string();
-        assert!(
-            error.contains("new.txt: character 3 (line 1, column 3) is `x`"),
-            "{error}"
-        );
+        assert!(error.contains("new.txt: character 3 (line 1, column 3) is `x`"), "{error}");
     }
 
     proptest! {

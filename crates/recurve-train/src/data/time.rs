@@ -59,10 +59,7 @@ impl TimeFormat {
                 }
                 let separator = char::from(bytes[10]);
                 let known = separator == ' ' || separator == 'T';
-                known.then_some(Self::DateTime {
-                    separator,
-                    seconds: bytes.len() > 16,
-                })
+                known.then_some(Self::DateTime { separator, seconds: bytes.len() > 16 })
             }
             _ => cell.parse::<i64>().is_ok().then_some(Self::Integer),
         }
@@ -133,11 +130,7 @@ impl TimeFormat {
             Self::CompactDate => wall.strftime("%Y%m%d").to_string(),
             Self::DateTime { separator, seconds } => {
                 let clock = if seconds { "%H:%M:%S" } else { "%H:%M" };
-                format!(
-                    "{}{separator}{}",
-                    wall.strftime("%Y-%m-%d"),
-                    wall.strftime(clock)
-                )
+                format!("{}{separator}{}", wall.strftime("%Y-%m-%d"), wall.strftime(clock))
             }
             Self::Instant { offset: 0 } => wall.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             Self::Instant { offset } => {

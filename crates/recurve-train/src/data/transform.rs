@@ -25,9 +25,7 @@ impl Transform {
 
     /// The transformed values of rows `lost()..`: `[rows - lost]`, or none of a shorter input.
     pub fn apply(&self, values: &[f64]) -> Vec<f64> {
-        self.lags
-            .iter()
-            .fold(self.level(values), |level, &lag| differences(&level, lag))
+        self.lags.iter().fold(self.level(values), |level, &lag| differences(&level, lag))
     }
 
     /// Turns transformed values of the rows after `history` back into the units of the file, in
@@ -50,21 +48,12 @@ impl Transform {
     }
 
     fn level(&self, values: &[f64]) -> Vec<f64> {
-        if self.log {
-            values.iter().map(|value| value.ln()).collect()
-        } else {
-            values.to_vec()
-        }
+        if self.log { values.iter().map(|value| value.ln()).collect() } else { values.to_vec() }
     }
 }
 
 fn differences(level: &[f64], lag: usize) -> Vec<f64> {
-    level
-        .iter()
-        .skip(lag)
-        .zip(level)
-        .map(|(now, before)| now - before)
-        .collect()
+    level.iter().skip(lag).zip(level).map(|(now, before)| now - before).collect()
 }
 
 /// An affine scaling of one column: `(value - shift) / scale`.
@@ -114,19 +103,13 @@ mod tests {
     #[test]
     fn transforms_by_hand() {
         let squares = [1.0, 4.0, 9.0, 16.0, 25.0];
-        let twice = Transform {
-            log: false,
-            lags: vec![1, 1],
-        };
+        let twice = Transform { log: false, lags: vec![1, 1] };
         assert_eq!(twice.apply(&squares), [2.0, 2.0, 2.0]);
         let mut steps = [2.0, 2.0];
         twice.restore(&squares, &mut steps);
         assert_eq!(steps, [36.0, 49.0]);
         assert!(twice.apply(&squares[..1]).is_empty());
-        let seasonal = Transform {
-            log: false,
-            lags: vec![2],
-        };
+        let seasonal = Transform { log: false, lags: vec![2] };
         assert_eq!(seasonal.apply(&squares), [8.0, 12.0, 16.0]);
     }
 
@@ -138,13 +121,7 @@ mod tests {
         let min_max = Scaler::fit(ScalerKind::MinMax, &values);
         assert_eq!(values.map(|value| min_max.apply(value))[3], 1.0);
         for kind in [ScalerKind::Standard, ScalerKind::MinMax] {
-            assert_eq!(
-                Scaler::fit(kind, &[3.0, 3.0]),
-                Scaler {
-                    shift: 3.0,
-                    scale: 1.0
-                }
-            );
+            assert_eq!(Scaler::fit(kind, &[3.0, 3.0]), Scaler { shift: 3.0, scale: 1.0 });
             assert_eq!(Scaler::fit(kind, &[]).scale, 1.0);
         }
         assert_eq!(Scaler::fit(ScalerKind::None, &values).apply(7.0), 7.0);

@@ -39,14 +39,8 @@ impl From<Vocabulary> for Stored {
     fn from(vocabulary: Vocabulary) -> Self {
         let kind = vocabulary.kind();
         match vocabulary {
-            Vocabulary::Characters(known) => Self {
-                kind,
-                characters: known.into_iter().collect(),
-            },
-            Vocabulary::Bytes => Self {
-                kind,
-                characters: String::new(),
-            },
+            Vocabulary::Characters(known) => Self { kind, characters: known.into_iter().collect() },
+            Vocabulary::Bytes => Self { kind, characters: String::new() },
         }
     }
 }
@@ -168,15 +162,9 @@ fn stand_in(c: char, known: &[char]) -> Option<char> {
         ("çćč", 'c'),
         ("ñń", 'n'),
     ];
-    let plain = PLAIN
-        .iter()
-        .find(|(fancy, _)| fancy.contains(c))
-        .map(|&(_, plain)| plain);
+    let plain = PLAIN.iter().find(|(fancy, _)| fancy.contains(c)).map(|&(_, plain)| plain);
     let cases = c.to_lowercase().chain(c.to_uppercase());
-    plain
-        .into_iter()
-        .chain(cases)
-        .find(|other| known.binary_search(other).is_ok())
+    plain.into_iter().chain(cases).find(|other| known.binary_search(other).is_ok())
 }
 
 #[cfg(test)]
@@ -187,12 +175,7 @@ mod tests {
     #[test]
     fn an_unknown_character_is_named_with_a_remedy() {
         let vocabulary = Vocabulary::of_characters("hello e\nworld'");
-        let message = |text: &str| {
-            vocabulary
-                .encode("the prompt", text)
-                .unwrap_err()
-                .to_string()
-        };
+        let message = |text: &str| vocabulary.encode("the prompt", text).unwrap_err().to_string();
         assert_eq!(
             message("he\nwé"),
             "the prompt: character 5 (line 2, column 2) is `é` (U+00E9), which is not among the 10 \

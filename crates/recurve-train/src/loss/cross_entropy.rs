@@ -16,10 +16,7 @@ pub(super) struct CrossEntropy<'a, F> {
 
 /// An error where a class is neither below `width` nor [`IGNORE`].
 pub(super) fn check(classes: &[u32], width: usize) -> Result<()> {
-    match classes
-        .iter()
-        .position(|&class| class != IGNORE && class as usize >= width)
-    {
+    match classes.iter().position(|&class| class != IGNORE && class as usize >= width) {
         None => Ok(()),
         Some(row) => Err(Error::usage(format!(
             "the target of row {row} is class {}, but the model has the classes 0 to {}",
@@ -38,10 +35,7 @@ impl<F: Real> CrossEntropy<'_, F> {
             sum += weight * self.row_loss(row, class, &softmax);
             count += weight;
         }
-        LossValue {
-            mean: if count > 0.0 { sum / count } else { 0.0 },
-            count,
-        }
+        LossValue { mean: if count > 0.0 { sum / count } else { 0.0 }, count }
     }
 
     pub(super) fn backward(&self, d_outputs: &mut [F]) -> LossValue {
@@ -68,10 +62,7 @@ impl<F: Real> CrossEntropy<'_, F> {
             let p = exp_nonpositive(row[class].to_f64() - softmax.greatest) / softmax.sum;
             d_row[class] = F::from_f64(scale * (p - (1.0 - self.label_smoothing)) - even);
         }
-        LossValue {
-            mean: if count > 0.0 { sum / count } else { 0.0 },
-            count,
-        }
+        LossValue { mean: if count > 0.0 { sum / count } else { 0.0 }, count }
     }
 
     fn row(&self, index: usize) -> Option<(&[F], usize, f64)> {
@@ -134,9 +125,6 @@ impl Softmax {
             sums[index] += e;
             keep(8 * chunks.len() + index, &[e]);
         }
-        Self {
-            greatest,
-            sum: sums.iter().sum(),
-        }
+        Self { greatest, sum: sums.iter().sum() }
     }
 }

@@ -62,20 +62,13 @@ pub struct Outputs<'a, F> {
 impl<'a, F> Outputs<'a, F> {
     /// Outputs whose rows all count the same. `values [rows, width]`.
     pub fn new(values: &'a [F], width: usize) -> Self {
-        Self {
-            values,
-            width,
-            weights: None,
-        }
+        Self { values, width, weights: None }
     }
 
     /// The same outputs with a weight for each row, finite and at least 0. A mask is the weights 0
     /// and 1. `weights [rows]`.
     pub fn weighted(self, weights: &'a [f32]) -> Self {
-        Self {
-            weights: Some(weights),
-            ..self
-        }
+        Self { weights: Some(weights), ..self }
     }
 
     fn rows(&self) -> usize {
@@ -136,9 +129,9 @@ impl Loss {
                     "loss.label_smoothing must be from 0 to less than 1, not {s}"
                 )))
             }
-            Loss::Huber { delta } if !(delta.is_finite() && delta > 0.0) => Err(Error::usage(
-                format!("loss.delta must be a number above 0, not {delta}"),
-            )),
+            Loss::Huber { delta } if !(delta.is_finite() && delta > 0.0) => {
+                Err(Error::usage(format!("loss.delta must be a number above 0, not {delta}")))
+            }
             _ => Ok(()),
         }
     }
@@ -167,11 +160,7 @@ impl Loss {
         targets: Targets<'_, F>,
         d_outputs: &mut [F],
     ) -> Result<LossValue> {
-        expect_length(
-            "d_outputs [rows, width]",
-            outputs.values.len(),
-            d_outputs.len(),
-        )?;
+        expect_length("d_outputs [rows, width]", outputs.values.len(), d_outputs.len())?;
         self.run(outputs, targets, Some(d_outputs))
     }
 
@@ -187,19 +176,15 @@ impl Loss {
             (Loss::CrossEntropy { label_smoothing }, Targets::Classes(classes)) => {
                 expect_length("class targets [rows]", outputs.rows(), classes.len())?;
                 cross_entropy::check(classes, outputs.width)?;
-                let loss = cross_entropy::CrossEntropy {
-                    label_smoothing,
-                    outputs,
-                    classes,
-                };
+                let loss = cross_entropy::CrossEntropy { label_smoothing, outputs, classes };
                 Ok(match d_outputs {
                     None => loss.forward(),
                     Some(d_outputs) => loss.backward(d_outputs),
                 })
             }
-            (Loss::CrossEntropy { .. }, Targets::Values(_)) => Err(Error::usage(
-                "the cross-entropy needs a class per row as target, not numbers",
-            )),
+            (Loss::CrossEntropy { .. }, Targets::Values(_)) => {
+                Err(Error::usage("the cross-entropy needs a class per row as target, not numbers"))
+            }
             (_, Targets::Classes(_)) => Err(Error::usage(
                 "this loss needs numbers as targets, not classes; use cross-entropy",
             )),
@@ -210,11 +195,7 @@ impl Loss {
                     Loss::Huber { delta } => regression::Pointwise::Huber { delta },
                     _ => regression::Pointwise::Square,
                 };
-                let loss = regression::Regression {
-                    pointwise,
-                    outputs,
-                    targets: values,
-                };
+                let loss = regression::Regression { pointwise, outputs, targets: values };
                 Ok(match d_outputs {
                     None => loss.forward(),
                     Some(d_outputs) => loss.backward(d_outputs),
@@ -228,9 +209,7 @@ fn expect_length(what: &str, expected: usize, found: usize) -> Result<()> {
     if expected == found {
         return Ok(());
     }
-    Err(Error::usage(format!(
-        "a loss got {found} numbers for {what} where {expected} belong"
-    )))
+    Err(Error::usage(format!("a loss got {found} numbers for {what} where {expected} belong")))
 }
 
 #[cfg(test)]

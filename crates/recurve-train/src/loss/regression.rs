@@ -74,10 +74,7 @@ impl<F: Real> Regression<'_, F> {
 
     fn row(&self, index: usize) -> (&[F], &[F]) {
         let width = self.outputs.width;
-        (
-            &self.outputs.values[index * width..][..width],
-            &self.targets[index * width..][..width],
-        )
+        (&self.outputs.values[index * width..][..width], &self.targets[index * width..][..width])
     }
 
     fn row_sum(&self, index: usize) -> f64 {
@@ -86,24 +83,16 @@ impl<F: Real> Regression<'_, F> {
             return 0.0;
         }
         let (outputs, targets) = self.row(index);
-        let terms = outputs
-            .iter()
-            .zip(targets)
-            .map(|(y, t)| y.to_f64() - t.to_f64());
+        let terms = outputs.iter().zip(targets).map(|(y, t)| y.to_f64() - t.to_f64());
         weight * terms.map(|e| self.pointwise.forward(e)).sum::<f64>()
     }
 
     fn count(&self) -> f64 {
-        (0..self.outputs.rows())
-            .map(|row| self.outputs.weight(row))
-            .sum()
+        (0..self.outputs.rows()).map(|row| self.outputs.weight(row)).sum()
     }
 
     fn value(&self, sum: f64, count: f64) -> LossValue {
         let elements = count * self.outputs.width as f64;
-        LossValue {
-            mean: if count > 0.0 { sum / elements } else { 0.0 },
-            count,
-        }
+        LossValue { mean: if count > 0.0 { sum / elements } else { 0.0 }, count }
     }
 }

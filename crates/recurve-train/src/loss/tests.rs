@@ -8,12 +8,8 @@ fn close(found: f64, expected: f64, tolerance: f64) {
 }
 
 const ALL: [Loss; 6] = [
-    Loss::CrossEntropy {
-        label_smoothing: 0.0,
-    },
-    Loss::CrossEntropy {
-        label_smoothing: 0.2,
-    },
+    Loss::CrossEntropy { label_smoothing: 0.0 },
+    Loss::CrossEntropy { label_smoothing: 0.2 },
     Loss::Mse {},
     Loss::Mae {},
     Loss::Huber { delta: 0.6 },
@@ -22,38 +18,24 @@ const ALL: [Loss; 6] = [
 
 /// Smooth, irregular numbers, none of them close to a kink of a loss.
 fn wave(len: usize, phase: f64) -> Vec<f64> {
-    (0..len)
-        .map(|i| 2.5 * (1.7 * i as f64 + phase).sin())
-        .collect()
+    (0..len).map(|i| 2.5 * (1.7 * i as f64 + phase).sin()).collect()
 }
 
 #[test]
 fn values_by_hand() {
-    let loss = Loss::CrossEntropy {
-        label_smoothing: 0.0,
-    };
+    let loss = Loss::CrossEntropy { label_smoothing: 0.0 };
     let logits = [0.0, 3f64.ln(), 0.0, 0.0];
     let mut d = [0.0; 4];
-    let value = loss
-        .backward(Outputs::new(&logits, 2), Targets::Classes(&[1, 0]), &mut d)
-        .unwrap();
+    let value = loss.backward(Outputs::new(&logits, 2), Targets::Classes(&[1, 0]), &mut d).unwrap();
     close(value.mean, ((4.0 / 3.0f64).ln() + 2f64.ln()) / 2.0, 1e-15);
     assert_eq!(value.count, 2.0);
     for (found, expected) in d.iter().zip([0.125, -0.125, -0.25, 0.25]) {
         close(*found, expected, 1e-15);
     }
 
-    let smooth = Loss::CrossEntropy {
-        label_smoothing: 0.5,
-    };
-    let value = smooth
-        .forward(Outputs::new(&logits[..2], 2), Targets::Classes(&[1]))
-        .unwrap();
-    close(
-        value.mean,
-        0.75 * (4.0 / 3.0f64).ln() + 0.25 * 4f64.ln(),
-        1e-15,
-    );
+    let smooth = Loss::CrossEntropy { label_smoothing: 0.5 };
+    let value = smooth.forward(Outputs::new(&logits[..2], 2), Targets::Classes(&[1])).unwrap();
+    close(value.mean, 0.75 * (4.0 / 3.0f64).ln() + 0.25 * 4f64.ln(), 1e-15);
 
     let (y, t) = ([1.0, 2.0, -1.0], [0.0, 2.5, 2.0]);
     let cases: [(Loss, f64, [f64; 3]); 3] = [
@@ -66,9 +48,7 @@ fn values_by_hand() {
         ),
     ];
     for (loss, mean, expected) in cases {
-        let value = loss
-            .backward(Outputs::new(&y, 3), Targets::Values(&t), &mut d[..3])
-            .unwrap();
+        let value = loss.backward(Outputs::new(&y, 3), Targets::Values(&t), &mut d[..3]).unwrap();
         close(value.mean, mean, 1e-15);
         for (found, expected) in d.iter().zip(expected) {
             close(*found, expected, 1e-15);
@@ -87,24 +67,15 @@ fn derivatives_equal_central_differences() {
         for weighted in [false, true] {
             let weights = weighted.then_some(&weights[..]);
             fn view<'a>(values: &'a [f64], weights: Option<&'a [f32]>) -> Outputs<'a, f64> {
-                Outputs {
-                    values,
-                    width: 11,
-                    weights,
-                }
+                Outputs { values, width: 11, weights }
             }
             let targets = match loss {
                 Loss::CrossEntropy { .. } => Targets::Classes(&classes),
                 _ => Targets::Values(&values),
             };
             let mut d = vec![f64::NAN; rows * width];
-            let value = loss
-                .backward(view(&outputs, weights), targets, &mut d)
-                .unwrap();
-            assert_eq!(
-                value,
-                loss.forward(view(&outputs, weights), targets).unwrap()
-            );
+            let value = loss.backward(view(&outputs, weights), targets, &mut d).unwrap();
+            assert_eq!(value, loss.forward(view(&outputs, weights), targets).unwrap());
             let mut moved = outputs.clone();
             for i in 0..moved.len() {
                 let step = 1e-5;
@@ -133,17 +104,14 @@ fn masked_rows_count_nothing_and_are_not_read() {
         padded.extend([f64::NAN; 3]);
         let values = wave(3 * width, 0.9);
         let (short, long) = match loss {
-            Loss::CrossEntropy { .. } => (
-                Targets::Classes(&[2, 0][..]),
-                Targets::Classes(&[2, 0, IGNORE][..]),
-            ),
+            Loss::CrossEntropy { .. } => {
+                (Targets::Classes(&[2, 0][..]), Targets::Classes(&[2, 0, IGNORE][..]))
+            }
             _ => (Targets::Values(&values[..6]), Targets::Values(&values[..])),
         };
         let mut d_short = vec![0.0; 6];
         let mut d_long = vec![f64::NAN; 9];
-        let expected = loss
-            .backward(Outputs::new(&real, width), short, &mut d_short)
-            .unwrap();
+        let expected = loss.backward(Outputs::new(&real, width), short, &mut d_short).unwrap();
         let outputs = Outputs::new(&padded, width).weighted(&[1.0, 1.0, 0.0]);
         let found = loss.backward(outputs, long, &mut d_long).unwrap();
         assert_eq!(found, expected);
@@ -152,34 +120,22 @@ fn masked_rows_count_nothing_and_are_not_read() {
 
         let nothing = Outputs::new(&padded, width).weighted(&[0.0; 3]);
         let found = loss.backward(nothing, long, &mut d_long).unwrap();
-        assert_eq!(
-            found,
-            LossValue {
-                mean: 0.0,
-                count: 0.0
-            }
-        );
+        assert_eq!(found, LossValue { mean: 0.0, count: 0.0 });
         assert_eq!(d_long, [0.0; 9]);
     }
 }
 
 #[test]
 fn extreme_logits_stay_exact() {
-    let loss = Loss::CrossEntropy {
-        label_smoothing: 0.0,
-    };
+    let loss = Loss::CrossEntropy { label_smoothing: 0.0 };
     let logits = [1e30f32, -1e30, 0.0, 5000.0, 4999.0, -5000.0];
     let mut d = [0f32; 6];
-    let value = loss
-        .backward(Outputs::new(&logits, 3), Targets::Classes(&[0, 1]), &mut d)
-        .unwrap();
+    let value = loss.backward(Outputs::new(&logits, 3), Targets::Classes(&[0, 1]), &mut d).unwrap();
     let p = 1.0 / (1.0 + (-1f64).exp());
     close(value.mean, -(1.0 - p).ln() / 2.0, 1e-12);
     assert_eq!(d[..3], [0.0; 3]);
     assert!(d.iter().all(|d| d.is_finite()));
-    let wrong = loss
-        .forward(Outputs::new(&logits[..3], 3), Targets::Classes(&[2]))
-        .unwrap();
+    let wrong = loss.forward(Outputs::new(&logits[..3], 3), Targets::Classes(&[2])).unwrap();
     assert_eq!(wrong.mean, f64::from(1e30f32));
 }
 
@@ -201,31 +157,17 @@ fn a_nan_in_a_counted_row_is_not_hidden() {
 
 #[test]
 fn what_does_not_fit_is_refused_by_name() {
-    let entropy = Loss::CrossEntropy {
-        label_smoothing: 0.0,
-    };
+    let entropy = Loss::CrossEntropy { label_smoothing: 0.0 };
     let y = [0.0f32; 6];
     let cases = [
-        (
-            entropy.forward(Outputs::new(&y, 3), Targets::Classes(&[0, 3])),
-            "row 1 is class 3",
-        ),
+        (entropy.forward(Outputs::new(&y, 3), Targets::Classes(&[0, 3])), "row 1 is class 3"),
         (
             entropy.forward(Outputs::new(&y, 3), Targets::Classes(&[0])),
             "1 numbers for class targets",
         ),
-        (
-            entropy.forward(Outputs::new(&y, 4), Targets::Classes(&[0])),
-            "width 4",
-        ),
-        (
-            entropy.forward(Outputs::new(&y, 0), Targets::Classes(&[])),
-            "width 0",
-        ),
-        (
-            entropy.forward(Outputs::new(&y, 3), Targets::Values(&y)),
-            "class per row",
-        ),
+        (entropy.forward(Outputs::new(&y, 4), Targets::Classes(&[0])), "width 4"),
+        (entropy.forward(Outputs::new(&y, 0), Targets::Classes(&[])), "width 0"),
+        (entropy.forward(Outputs::new(&y, 3), Targets::Values(&y)), "class per row"),
         (
             Loss::Mse {}.forward(Outputs::new(&y, 3), Targets::Classes(&[0, 0])),
             "numbers as targets",
@@ -235,17 +177,12 @@ fn what_does_not_fit_is_refused_by_name() {
             "5 numbers for targets",
         ),
         (
-            Loss::Mse {}.forward(
-                Outputs::new(&y, 3).weighted(&[1.0, -1.0]),
-                Targets::Values(&y),
-            ),
+            Loss::Mse {}.forward(Outputs::new(&y, 3).weighted(&[1.0, -1.0]), Targets::Values(&y)),
             "weight of row 1 is -1",
         ),
         (
-            Loss::Mse {}.forward(
-                Outputs::new(&y, 3).weighted(&[f32::NAN, 1.0]),
-                Targets::Values(&y),
-            ),
+            Loss::Mse {}
+                .forward(Outputs::new(&y, 3).weighted(&[f32::NAN, 1.0]), Targets::Values(&y)),
             "weight of row 0 is NaN",
         ),
         (
@@ -257,19 +194,14 @@ fn what_does_not_fit_is_refused_by_name() {
             "loss.delta",
         ),
         (
-            Loss::CrossEntropy {
-                label_smoothing: 1.0,
-            }
-            .forward(Outputs::new(&y, 3), Targets::Classes(&[0, 0])),
+            Loss::CrossEntropy { label_smoothing: 1.0 }
+                .forward(Outputs::new(&y, 3), Targets::Classes(&[0, 0])),
             "loss.label_smoothing",
         ),
     ];
     for (result, words) in cases {
         let error = result.unwrap_err();
-        assert!(
-            error.is_usage() && error.to_string().contains(words),
-            "{error}"
-        );
+        assert!(error.is_usage() && error.to_string().contains(words), "{error}");
     }
 }
 
@@ -277,10 +209,7 @@ fn what_does_not_fit_is_refused_by_name() {
 fn the_description_is_strict() {
     let read = |text: &str| serde_json::from_str::<Loss>(text);
     assert_eq!(read(r#"{"kind":"mse"}"#).unwrap(), Loss::Mse {});
-    assert_eq!(
-        read(r#"{"kind":"huber"}"#).unwrap(),
-        Loss::Huber { delta: 1.0 }
-    );
+    assert_eq!(read(r#"{"kind":"huber"}"#).unwrap(), Loss::Huber { delta: 1.0 });
     assert!(read(r#"{"kind":"mse","delta":1}"#).is_err());
     assert!(read(r#"{"kind":"cross-entropy","smoothing":0.1}"#).is_err());
     assert!(read(r#"{"kind":"hinge"}"#).is_err());

@@ -36,12 +36,7 @@ pub struct Sgd {
 
 impl Default for Sgd {
     fn default() -> Self {
-        Self {
-            learning_rate: 1e-3,
-            momentum: 0.0,
-            nesterov: false,
-            weight_decay: 0.0,
-        }
+        Self { learning_rate: 1e-3, momentum: 0.0, nesterov: false, weight_decay: 0.0 }
     }
 }
 
@@ -64,13 +59,7 @@ pub struct RmsProp {
 
 impl Default for RmsProp {
     fn default() -> Self {
-        Self {
-            learning_rate: 1e-2,
-            alpha: 0.99,
-            eps: 1e-8,
-            momentum: 0.0,
-            weight_decay: 0.0,
-        }
+        Self { learning_rate: 1e-2, alpha: 0.99, eps: 1e-8, momentum: 0.0, weight_decay: 0.0 }
     }
 }
 
@@ -93,13 +82,7 @@ pub struct Adam {
 
 impl Default for Adam {
     fn default() -> Self {
-        Self {
-            learning_rate: 1e-3,
-            beta1: 0.9,
-            beta2: 0.999,
-            eps: 1e-8,
-            weight_decay: 0.0,
-        }
+        Self { learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 }
     }
 }
 
@@ -122,13 +105,7 @@ pub struct AdamW {
 
 impl Default for AdamW {
     fn default() -> Self {
-        Self {
-            learning_rate: 1e-3,
-            beta1: 0.9,
-            beta2: 0.999,
-            eps: 1e-8,
-            weight_decay: 1e-2,
-        }
+        Self { learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 1e-2 }
     }
 }
 
@@ -171,12 +148,7 @@ impl OptimiserConfig {
         let nonnegative =
             |key, value: f64| expect(value.is_finite() && value >= 0.0, key, "at least 0", value);
         let share = |key, value: f64| {
-            expect(
-                (0.0..1.0).contains(&value),
-                key,
-                "from 0 to less than 1",
-                value,
-            )
+            expect((0.0..1.0).contains(&value), key, "from 0 to less than 1", value)
         };
         nonnegative("learning_rate", self.learning_rate())?;
         match *self {
@@ -196,20 +168,8 @@ impl OptimiserConfig {
                 share("momentum", c.momentum)?;
                 nonnegative("weight_decay", c.weight_decay)
             }
-            Self::Adam(Adam {
-                beta1,
-                beta2,
-                eps,
-                weight_decay,
-                ..
-            })
-            | Self::AdamW(AdamW {
-                beta1,
-                beta2,
-                eps,
-                weight_decay,
-                ..
-            }) => {
+            Self::Adam(Adam { beta1, beta2, eps, weight_decay, .. })
+            | Self::AdamW(AdamW { beta1, beta2, eps, weight_decay, .. }) => {
                 share("beta1", beta1)?;
                 share("beta2", beta2)?;
                 positive("eps", eps)?;
@@ -223,7 +183,5 @@ fn expect(fits: bool, key: &str, range: &str, value: f64) -> Result<()> {
     if fits {
         return Ok(());
     }
-    Err(Error::usage(format!(
-        "optimiser.{key} must be {range}, not {value}"
-    )))
+    Err(Error::usage(format!("optimiser.{key} must be {range}, not {value}")))
 }

@@ -60,19 +60,13 @@ impl<F: Real> Optimiser<F> {
                 &["first_moment", "second_moment"]
             }
         };
-        let moments = names.iter().map(|name| Moment {
-            name,
-            values: vec![F::default(); len],
-        });
+        let moments = names.iter().map(|name| Moment { name, values: vec![F::default(); len] });
         Ok(Self {
             config,
             len,
             steps: 0,
             moments: moments.collect(),
-            segments: vec![Segment {
-                range: 0..len,
-                decays: true,
-            }],
+            segments: vec![Segment { range: 0..len, decays: true }],
         })
     }
 
@@ -132,30 +126,15 @@ impl<F: Real> Optimiser<F> {
             }
         }
         self.steps += 1;
-        let mut moments = self
-            .moments
-            .iter_mut()
-            .map(|moment| moment.values.as_mut_slice());
+        let mut moments = self.moments.iter_mut().map(|moment| moment.values.as_mut_slice());
         let (mut first, mut second) = (moments.next(), moments.next());
         for segment in &self.segments {
             let params = &mut params[segment.range.clone()];
             let grads = &grads[segment.range.clone()];
             let first = first.as_mut().map(|m| &mut m[segment.range.clone()]);
             let second = second.as_mut().map(|m| &mut m[segment.range.clone()]);
-            let now = Now {
-                steps: self.steps,
-                rate: learning_rate,
-                decays: segment.decays,
-            };
-            now.update(
-                &self.config,
-                Stretch {
-                    params,
-                    grads,
-                    first,
-                    second,
-                },
-            );
+            let now = Now { steps: self.steps, rate: learning_rate, decays: segment.decays };
+            now.update(&self.config, Stretch { params, grads, first, second });
         }
         Ok(())
     }
@@ -183,10 +162,7 @@ impl<F: Real> Optimiser<F> {
         let mut moments = Vec::with_capacity(self.moments.len());
         for moment in &self.moments {
             let values = checkpoint.reals(&format!("optimiser.{}", moment.name), &[self.len])?;
-            moments.push(Moment {
-                name: moment.name,
-                values,
-            });
+            moments.push(Moment { name: moment.name, values });
         }
         self.steps = steps;
         self.moments = moments;

@@ -27,20 +27,8 @@ impl Now {
             OptimiserConfig::RmsProp(c) => self.rmsprop(c, at),
             OptimiserConfig::Adam(c) => self.adam(c, 1.0, self.decay(c.weight_decay), at),
             OptimiserConfig::AdamW(c) => {
-                let AdamW {
-                    learning_rate,
-                    beta1,
-                    beta2,
-                    eps,
-                    weight_decay,
-                } = c;
-                let adam = Adam {
-                    learning_rate,
-                    beta1,
-                    beta2,
-                    eps,
-                    weight_decay: 0.0,
-                };
+                let AdamW { learning_rate, beta1, beta2, eps, weight_decay } = c;
+                let adam = Adam { learning_rate, beta1, beta2, eps, weight_decay: 0.0 };
                 self.adam(adam, 1.0 - self.rate * self.decay(weight_decay), 0.0, at);
             }
         }
@@ -82,9 +70,7 @@ impl Now {
 
     /// `keep` is what decoupled weight decay leaves of a weight, `weight_decay` the coupled one.
     fn adam<F: Real>(&self, config: Adam, keep: f64, weight_decay: f64, at: Stretch<'_, F>) {
-        let Adam {
-            beta1, beta2, eps, ..
-        } = config;
+        let Adam { beta1, beta2, eps, .. } = config;
         let t = self.steps as f64;
         let step = AdamStep {
             keep,
@@ -121,11 +107,7 @@ impl SgdStep {
         for ((w, g), v) in params.iter_mut().zip(grads).zip(velocity) {
             let g = g.to_f64() + self.weight_decay * w.to_f64();
             let new = self.momentum * v.to_f64() + g;
-            let direction = if self.nesterov {
-                g + self.momentum * new
-            } else {
-                new
-            };
+            let direction = if self.nesterov { g + self.momentum * new } else { new };
             *v = F::from_f64(new);
             *w = F::from_f64(w.to_f64() - self.rate * direction);
         }

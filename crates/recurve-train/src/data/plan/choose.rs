@@ -10,11 +10,9 @@ use crate::error::{Error, Result};
 
 /// Sizes that could not fit any split, and fractions that are none.
 pub(super) fn check_options(table: &Table, options: &TableOptions) -> Result<()> {
-    for (name, value) in [
-        ("season", options.season),
-        ("input", options.input),
-        ("horizon", options.horizon),
-    ] {
+    for (name, value) in
+        [("season", options.season), ("input", options.input), ("horizon", options.horizon)]
+    {
         if value == Some(0) {
             return Err(Error::usage(format!("`{name}` is 0, expected at least 1")));
         }
@@ -72,10 +70,7 @@ pub(super) fn columns(
         Columns::Named(names) => named(names, "covariate", &[])?,
         Columns::Default | Columns::All => Vec::new(),
     };
-    let mut free = numeric
-        .iter()
-        .copied()
-        .filter(|column| !covariates.contains(column));
+    let mut free = numeric.iter().copied().filter(|column| !covariates.contains(column));
     let targets = match &options.targets {
         Columns::Default => free.next_back().into_iter().collect(),
         Columns::All => free.collect(),
@@ -86,20 +81,12 @@ pub(super) fn columns(
             "{}: there is no column of numbers to forecast among {}; give a table with one \
              numeric column at least",
             table.name(),
-            table
-                .columns()
-                .iter()
-                .map(|c| format!("`{c}`"))
-                .collect::<Vec<_>>()
-                .join(", ")
+            table.columns().iter().map(|c| format!("`{c}`")).collect::<Vec<_>>().join(", ")
         )));
     }
     let covariates = match &options.covariates {
         Columns::Default => Vec::new(),
-        Columns::All => numeric
-            .into_iter()
-            .filter(|column| !targets.contains(column))
-            .collect(),
+        Columns::All => numeric.into_iter().filter(|column| !targets.contains(column)).collect(),
         Columns::Named(names) => named(names, "covariate", &targets)?,
     };
     Ok((targets, covariates))
@@ -111,11 +98,7 @@ pub(super) fn season(frequency: Frequency, values: &[f64]) -> usize {
         // About the training part: what comes later is not looked at.
         statistics::season(&values[..values.len() * 3 / 4])
     });
-    if 2 * season <= values.len() {
-        season
-    } else {
-        1
-    }
+    if 2 * season <= values.len() { season } else { 1 }
 }
 
 pub(super) fn horizon(season: usize, frequency: Frequency) -> usize {
@@ -145,11 +128,7 @@ pub(super) fn split(table: &Table, options: &TableOptions, horizon: usize) -> Re
     let validation = size(options.validation, guess(0.1, 1));
     let held_out = test.checked_add(validation);
     match held_out.and_then(|held_out| rows.checked_sub(held_out)) {
-        Some(train) if train > 0 => Ok(Split {
-            train,
-            validation,
-            test,
-        }),
+        Some(train) if train > 0 => Ok(Split { train, validation, test }),
         _ => Err(Error::usage(format!(
             "{}: {rows} rows leave nothing to train on after validation {validation} and test \
              {test} (horizon {horizon}); give more rows or make validation, test or horizon smaller",
@@ -171,16 +150,9 @@ pub(super) fn transform(
     let log = options
         .log
         .unwrap_or_else(|| positive() && suggest(&|v| statistics::spread_follows_level(v, season)));
-    let logarithm = Transform {
-        log,
-        lags: Vec::new(),
-    };
+    let logarithm = Transform { log, lags: Vec::new() };
     let level = |v: &[f64]| {
-        if log && !positive() {
-            v.to_vec()
-        } else {
-            logarithm.apply(v)
-        }
+        if log && !positive() { v.to_vec() } else { logarithm.apply(v) }
     };
     let trend = suggest(&|v| statistics::has_trend(&level(v)));
     let wave = suggest(&|v| statistics::has_season(&level(v), season));

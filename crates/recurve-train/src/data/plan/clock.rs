@@ -45,10 +45,7 @@ pub(super) fn choose_time(
             ),
         ));
     };
-    let time = TimeColumn {
-        column: table.columns()[column].clone(),
-        format,
-    };
+    let time = TimeColumn { column: table.columns()[column].clone(), format };
     let times = read_times(table, &time)?;
     Ok((Some(time), times))
 }
@@ -94,11 +91,7 @@ pub(super) fn guess_frequency(
     // A duplicate or a step back is the likely cause, and needs no frequency to be named.
     if let Some(row) = times.windows(2).position(|pair| pair[1] <= pair[0]) {
         let same = times[row] == times[row + 1];
-        let wrong = if same {
-            Unsteady::Duplicate
-        } else {
-            Unsteady::Disorder
-        };
+        let wrong = if same { Unsteady::Duplicate } else { Unsteady::Disorder };
         return Err(unsteady_error(table, time, row, &wrong).context(table.name()));
     }
     Err(Error::usage(format!(
@@ -173,10 +166,7 @@ fn looks_like_time(table: &Table, column: usize) -> bool {
     let Some(format) = format_of(table, column) else {
         return false;
     };
-    let parsed: Vec<i64> = table
-        .cells(column)
-        .filter_map(|cell| format.parse(cell))
-        .collect();
+    let parsed: Vec<i64> = table.cells(column).filter_map(|cell| format.parse(cell)).collect();
     if 10 * parsed.len() < 9 * table.rows() {
         return false;
     }
@@ -195,11 +185,7 @@ fn looks_like_time(table: &Table, column: usize) -> bool {
 /// The format that reads most cells of a column, among those of its first cells.
 fn format_of(table: &Table, column: usize) -> Option<TimeFormat> {
     let mut formats: Vec<TimeFormat> = Vec::new();
-    for (format, _) in table
-        .cells(column)
-        .take(50)
-        .filter_map(TimeFormat::recognise)
-    {
+    for (format, _) in table.cells(column).take(50).filter_map(TimeFormat::recognise) {
         let known = formats.iter().any(|known| same_spelling(*known, format));
         if !known {
             formats.push(format);
@@ -208,20 +194,13 @@ fn format_of(table: &Table, column: usize) -> Option<TimeFormat> {
             formats.push(TimeFormat::Integer);
         }
     }
-    let read = |format: TimeFormat| {
-        table
-            .cells(column)
-            .filter(|c| format.parse(c).is_some())
-            .count()
-    };
+    let read =
+        |format: TimeFormat| table.cells(column).filter(|c| format.parse(c).is_some()).count();
     // The last of equals wins, so the order is reversed: a year is read as a year.
     formats.into_iter().rev().max_by_key(|&format| read(format))
 }
 
 /// Instants of different offsets are one spelling.
 fn same_spelling(a: TimeFormat, b: TimeFormat) -> bool {
-    matches!(
-        (a, b),
-        (TimeFormat::Instant { .. }, TimeFormat::Instant { .. })
-    ) || a == b
+    matches!((a, b), (TimeFormat::Instant { .. }, TimeFormat::Instant { .. })) || a == b
 }

@@ -1,0 +1,295 @@
+//! What can be typed.
+//!
+//! Only the words of the command line stand here; what they mean is decided in [`crate::verbs`].
+//! Mistakes are reported by clap, which ends with code 2.
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Train recurrent models (RNN, LSTM, GRU) on your sequences, see how good they are, and use them.
+#[derive(Debug, Parser)]
+#[command(name = "recurve", version, max_term_width = 100, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+    /// Write results as JSON.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+const AFTER_HELP: &str = "\
+Start with a CSV file or a text:
+  recurve train sales.csv          then  recurve forecast runs/latest
+  recurve train shakespeare.txt    then  recurve generate runs/latest
+
+Results go to standard output, progress to standard error.
+Exit codes: 0 done, 1 the work failed, 2 the command line or the data is wrong,
+130 and 143 interrupted (training has saved everything).";
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Train a model on a CSV file or a text, and report how good it is.
+    Train(Train),
+    /// Measure a trained model beside the naive baselines.
+    Eval(Eval),
+    /// Forecast what comes after the last row of a table.
+    Forecast(Forecast),
+    /// Write text with a trained language model.
+    Generate(Generate),
+    /// Run a trained model over a whole file: rolling forecasts, or the probability of every character.
+    Predict(Predict),
+    /// Read lines from standard input and answer each one as it comes, remembering all before.
+    Stream(Stream),
+    /// Say what is in a run folder, a checkpoint or any safetensors file.
+    Inspect(Inspect),
+    /// Print every setting with its default and what it means.
+    Config(Config),
+    /// Look at this machine and check that the kernels compute what they should.
+    Doctor(Doctor),
+    /// Time a recurrent layer: one JSON line per shape with --json.
+    Bench(Bench),
+}
+
+/// `recurve train`
+#[derive(Debug, Args)]
+pub(crate) struct Train {
+    /// A CSV file (to forecast) or a text (to continue).
+    #[arg(required_unless_present = "resume")]
+    pub(crate) data: Option<PathBuf>,
+    /// What to learn; guessed from the file if absent.
+    #[arg(long, value_name = "forecast|language")]
+    pub(crate) task: Option<String>,
+    /// Read settings from this file; `recurve config` prints one with every setting.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Change one setting, such as model.hidden=64; may be given many times, and wins over --config.
+    #[arg(long, value_name = "KEY=VALUE", action = ArgAction::Append)]
+    pub(crate) set: Vec<String>,
+    /// The name of the run folder; the file's name and a number if absent.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The folder that run folders are made in.
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub(crate) runs: PathBuf,
+    /// Continue this run exactly where it stopped.
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["load", "task", "config", "set", "name", "runs", "threads"])]
+    pub(crate) resume: Option<PathBuf>,
+    /// Begin with the weights of this run.
+    #[arg(long, value_name = "RUN")]
+    pub(crate) load: Option<PathBuf>,
+    /// Threads to use; all if absent. The number changes the time, never the result.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) threads: Option<u32>,
+    /// Show no progress and no notes.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+/// A part of the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// What training held out; DATA is then the training data, wherever it lies now.
+    HeldOut,
+    /// Everything.
+    All,
+}
+
+/// `recurve eval`
+#[derive(Debug, Args)]
+pub(crate) struct Eval {
+    /// A run folder, such as runs/latest, or a model.safetensors.
+    pub(crate) run: PathBuf,
+    /// A file to measure on; the data of the training if absent.
+    pub(crate) data: Option<PathBuf>,
+    /// Which part of it: if absent, held-out of the training data, but all of a DATA that is given.
+    #[arg(long, value_enum)]
+    pub(crate) part: Option<Part>,
+    #[command(flatten)]
+    pub(crate) threads: Threads,
+}
+
+/// `recurve forecast`
+#[derive(Debug, Args)]
+pub(crate) struct Forecast {
+    /// A run folder, such as runs/latest, or a model.safetensors.
+    pub(crate) run: PathBuf,
+    /// The table to continue, with the columns of the training; the data of the training if absent.
+    pub(crate) data: Option<PathBuf>,
+    /// Also write the forecast to this CSV file.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) threads: Threads,
+}
+
+/// `recurve generate`
+#[derive(Debug, Args)]
+pub(crate) struct Generate {
+    /// A run folder, such as runs/latest, or a model.safetensors.
+    pub(crate) run: PathBuf,
+    /// What the text begins with; a new line if absent.
+    #[arg(long, short)]
+    pub(crate) prompt: Option<String>,
+    /// How many characters (bytes, for a model of bytes) to write.
+    #[arg(long, short = 'n', default_value_t = 500)]
+    pub(crate) length: usize,
+    /// Below 1 the likely becomes likelier, above 1 all becomes more alike; 0 always takes the likeliest.
+    #[arg(long, short, default_value_t = 0.8, allow_negative_numbers = true)]
+    pub(crate) temperature: f64,
+    /// Draw from the K likeliest only.
+    #[arg(long, value_name = "K")]
+    pub(crate) top_k: Option<usize>,
+    /// Draw from the likeliest that together have probability P only.
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    pub(crate) top_p: Option<f64>,
+    /// The same seed writes the same text.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) threads: Threads,
+}
+
+/// `recurve predict`
+#[derive(Debug, Args)]
+pub(crate) struct Predict {
+    /// A run folder, such as runs/latest, or a model.safetensors.
+    pub(crate) run: PathBuf,
+    /// The file to run over.
+    pub(crate) data: PathBuf,
+    /// Write the predictions to this CSV file instead of standard output.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) threads: Threads,
+}
+
+/// `recurve stream`
+#[derive(Debug, Args)]
+#[command(after_help = STREAM_HELP)]
+pub(crate) struct Stream {
+    /// A run folder, such as runs/latest, or a model.safetensors.
+    pub(crate) run: PathBuf,
+    /// How many of the likeliest next characters to name (language models).
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) top: usize,
+}
+
+const STREAM_HELP: &str = "\
+Forecasts: a line is one row of comma-separated values, in the order of the model's columns (`recurve
+inspect RUN` lists them), or in the order of a header line that comes first. The answer is the forecast
+of the next rows on one line, empty while too few rows have come.
+Language models: a line is text, its line end included. The answer is a JSON object with the
+probabilities of the next characters.";
+
+/// `recurve inspect`
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// A run folder, a checkpoint, or any safetensors file.
+    pub(crate) path: PathBuf,
+}
+
+/// `recurve config`
+#[derive(Debug, Args)]
+pub(crate) struct Config {
+    /// The task whose settings are printed; that of --config or forecast if absent.
+    #[arg(long, value_name = "forecast|language")]
+    pub(crate) task: Option<String>,
+    /// Start from the settings in this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Change one setting; may be given many times.
+    #[arg(long, value_name = "KEY=VALUE", action = ArgAction::Append)]
+    pub(crate) set: Vec<String>,
+}
+
+/// `recurve doctor`
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// The folder that run folders are made in.
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub(crate) runs: PathBuf,
+}
+
+/// The number of threads of the verbs that use a model.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Threads {
+    /// Threads to use; all if absent. The number changes the time, never the result.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) threads: Option<u32>,
+}
+
+/// What a run of the bench does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Mode {
+    /// Load the weights, run forward, and backward to the input and every parameter.
+    Train,
+    /// Run forward over whole sequences.
+    Infer,
+    /// One step of a session with carried state.
+    Step,
+}
+
+/// How long the sequences of a batch are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Lengths {
+    /// Drawn uniformly from a tenth of the steps to all of them.
+    Uniform,
+}
+
+/// `recurve bench`
+#[derive(Debug, Args)]
+#[command(after_help = BENCH_HELP)]
+pub(crate) struct Bench {
+    /// A named shape, or `all`; --list names them.
+    #[arg(long, conflicts_with_all = ["cell", "steps", "batch", "input", "hidden", "layers", "bidirectional"])]
+    pub(crate) preset: Option<String>,
+    /// Print the named shapes and end.
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// What to time. With a preset: that instead of the preset's own; with `all`: only those presets.
+    #[arg(long, value_enum)]
+    pub(crate) mode: Option<Mode>,
+    /// The cell: lstm, gru, rnn-tanh (or rnn), …
+    #[arg(long, default_value = "lstm")]
+    pub(crate) cell: String,
+    /// Steps of a sequence: T.
+    #[arg(long, default_value_t = 50)]
+    pub(crate) steps: usize,
+    /// Sequences: B.
+    #[arg(long, default_value_t = 64)]
+    pub(crate) batch: usize,
+    /// Values per step: I.
+    #[arg(long, default_value_t = 128)]
+    pub(crate) input: usize,
+    /// Units: H.
+    #[arg(long, default_value_t = 128)]
+    pub(crate) hidden: usize,
+    /// Layers: L.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) layers: usize,
+    /// Read the sequences from both ends.
+    #[arg(long)]
+    pub(crate) bidirectional: bool,
+    /// Sequences of different lengths; all of T steps if absent.
+    #[arg(long, value_enum)]
+    pub(crate) lengths: Option<Lengths>,
+    /// The type of the numbers.
+    #[arg(long, default_value = "f32")]
+    pub(crate) dtype: String,
+    #[command(flatten)]
+    pub(crate) threads: Threads,
+    /// How long each shape is timed, in seconds.
+    #[arg(long, value_name = "S", default_value_t = 2.0, allow_negative_numbers = true)]
+    pub(crate) seconds: f64,
+}
+
+const BENCH_HELP: &str = "\
+Every shape is run once to warm up, then at least five times. `train` loads the weights (packing them),
+runs forward and goes back to the input and every parameter; `infer` runs forward; `step` is one step of
+a session. GFLOP count matrix products only: 2 B D G H (I + H) per layer and real step, three times that
+for `train`. The peak is the rate of recurve's own f32 product of two 1024 x 1024 matrices with the same
+number of threads, measured just before.";

@@ -1,0 +1,13 @@
+//! The report: one HTML file that says what was learned, from what, how well, and how to use it.
+//!
+//! It needs nothing but a browser: charts are SVG inside it, there is no script and no address it
+//! would load anything from, and it follows the reader's choice of light or dark. [`page`] turns
+//! blocks into HTML, [`chart`] turns numbers into SVG, [`training`] decides what a report on a trained
+//! model says.
+
+mod chart;
+mod forecast;
+mod page;
+mod training;
+
+pub(crate) use training::{Took, commands, headline, write};

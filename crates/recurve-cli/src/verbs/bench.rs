@@ -1,0 +1,131 @@
+//! `recurve bench`.
+
+use crate::args;
+use crate::args::Mode;
+use crate::bench::{Measured, PRESETS, Shape, measure, peak, preset};
+use crate::console;
+use recurve_nn::CellKind;
+use recurve_train::error::{Error, Result};
+
+/// Times the shapes that were asked for.
+pub(crate) fn run(args: &args::Bench, json: bool) -> Result<()> {
+    if args.list {
+        return list(json);
+    }
+    if args.dtype != "f32" {
+        return Err(Error::usage(format!(
+            "--dtype {}: not available yet; this version computes in f32 only",
+            args.dtype
+        )));
+    }
+    if !(args.seconds >= 0.0 && args.seconds <= 86_400.0) {
+        let text = format!("--seconds {}: expected a time from 0 to 86400", args.seconds);
+        return Err(Error::usage(text));
+    }
+    let engine = super::engine(args.threads)?;
+    let shapes = shapes(args)?;
+    if !json {
+        let (isa, threads) = (engine.isa(), engine.threads());
+        console::note(format!("{isa}, {}", super::threads(threads)));
+        console::line(HEAD)?;
+    }
+    for (name, shape) in shapes {
+        let peak = peak(engine);
+        let mut measured = measure(&shape, engine, args.seconds, peak)?;
+        measured.name = name;
+        if json {
+            console::json(&measured)?;
+        } else {
+            console::line(row(&measured))?;
+        }
+    }
+    Ok(())
+}
+
+fn shapes(args: &args::Bench) -> Result<Vec<(Option<String>, Shape)>> {
+    let Some(wanted) = &args.preset else {
+        return Ok(vec![(None, typed(args)?)]);
+    };
+    let lengths = |shape: Shape| Shape { lengths: args.lengths, ..shape };
+    if wanted == "all" {
+        let of_mode =
+            PRESETS.iter().filter(|(_, shape)| args.mode.is_none_or(|mode| mode == shape.mode));
+        return Ok(of_mode
+            .map(|(name, shape)| (Some((*name).to_owned()), lengths(*shape)))
+            .collect());
+    }
+    let Some(shape) = preset(wanted) else {
+        let names: Vec<&str> = PRESETS.iter().map(|(name, _)| *name).collect();
+        return Err(Error::usage(format!(
+            "--preset {wanted}: no such shape; there are {} and all",
+            names.join(", ")
+        )));
+    };
+    let mode = args.mode.unwrap_or(shape.mode);
+    let shape = Shape { mode, ..lengths(shape) };
+    Ok(vec![(Some(wanted.clone()), shape)])
+}
+
+fn typed(args: &args::Bench) -> Result<Shape> {
+    let mode = args.mode.unwrap_or(Mode::Train);
+    if mode == Mode::Step && args.lengths.is_some() {
+        return Err(Error::usage("--lengths has no meaning for --mode step"));
+    }
+    Ok(Shape {
+        mode,
+        cell: cell(&args.cell)?,
+        steps: args.steps,
+        batch: args.batch,
+        input: args.input,
+        hidden: args.hidden,
+        layers: args.layers,
+        bidirectional: args.bidirectional,
+        lengths: args.lengths,
+    })
+}
+
+fn cell(name: &str) -> Result<CellKind> {
+    let wanted = if name == "rnn" { "rnn-tanh" } else { name };
+    CellKind::ALL.into_iter().find(|cell| cell.name() == wanted).ok_or_else(|| {
+        let names = CellKind::ALL.map(CellKind::name).join(", ");
+        Error::usage(format!("--cell {name}: no such cell; there are {names}"))
+    })
+}
+
+fn list(json: bool) -> Result<()> {
+    for (name, shape) in PRESETS {
+        if json {
+            console::json(&name)?;
+            continue;
+        }
+        let mode = format!("{:?}", shape.mode).to_lowercase();
+        console::line(format!(
+            "{name:12} {mode:6} {:10} T {:4}  B {:4}  I {:5}  H {:5}  L {}{}",
+            shape.cell.name(),
+            shape.steps,
+            shape.batch,
+            shape.input,
+            shape.hidden,
+            shape.layers,
+            if shape.bidirectional { "  bidirectional" } else { "" }
+        ))?;
+    }
+    Ok(())
+}
+
+const HEAD: &str =
+    "shape           median ms        min ms   runs   GFLOP/s  of the peak of   memory MiB";
+
+fn row(measured: &Measured) -> String {
+    let name = measured.name.as_deref().unwrap_or("as typed");
+    let memory = measured.peak_rss_mb.map_or_else(|| "?".to_owned(), |mb| format!("{mb:.0}"));
+    format!(
+        "{name:12} {:>12} {:>13} {:>6} {:>9.1}  {:>3.0} % of {:>6.0} {memory:>12}",
+        measured.median_ms,
+        measured.min_ms,
+        measured.runs,
+        measured.gflops,
+        100.0 * measured.gflops / measured.peak_gflops,
+        measured.peak_gflops,
+    )
+}

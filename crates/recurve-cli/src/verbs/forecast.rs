@@ -1,0 +1,64 @@
+//! `recurve forecast`.
+
+use super::Loaded;
+use crate::{args, console};
+use recurve_train::data::Table;
+use recurve_train::error::{Error, Result};
+use recurve_train::task;
+
+/// Forecasts the rows after the last one of a table and tells, or writes them.
+pub(crate) fn run(args: &args::Forecast, json: bool) -> Result<()> {
+    let Loaded::Forecaster(mut model) = super::load(&args.run, args.threads)? else {
+        return Err(Error::usage(format!(
+            "`{}` is a language model; continue a text with `recurve generate {0}`",
+            args.run.display()
+        )));
+    };
+    let table = match &args.data {
+        Some(path) => Table::read(path)?,
+        None => model.own_table(None)?,
+    };
+    let forecast = model.forecast(&table)?;
+    let time = model.plan().time.as_ref();
+    let time = time.map_or("row", |time| time.column.as_str());
+    let head = || std::iter::once(time.to_owned()).chain(forecast.targets.iter().cloned());
+    if let Some(path) = &args.output {
+        console::write_file(path, &csv(head().collect(), &forecast)?)?;
+    }
+    if json {
+        return console::json(&forecast);
+    }
+    if let Some(path) = &args.output {
+        let rows = forecast.times.len();
+        return console::line(format!("{}: {rows} rows", path.display()));
+    }
+    let mut rows = vec![head().collect::<Vec<_>>()];
+    for (time, values) in rows_of(&forecast) {
+        let values = values.iter().map(|value| console::number(*value));
+        rows.push(std::iter::once(time.to_owned()).chain(values).collect());
+    }
+    console::columns(&rows).iter().try_for_each(console::line)
+}
+
+/// The time of every row and its values, one for each target.
+fn rows_of(forecast: &task::Forecast) -> impl Iterator<Item = (&str, &[f64])> {
+    let values = forecast.values.chunks(forecast.targets.len().max(1));
+    forecast.times.iter().map(String::as_str).zip(values)
+}
+
+fn csv(head: Vec<String>, forecast: &task::Forecast) -> Result<Vec<u8>> {
+    let mut bytes = vec![];
+    let mut writer = csv::Writer::from_writer(&mut bytes);
+    let mut write = || -> csv::Result<()> {
+        writer.write_record(&head)?;
+        for (time, values) in rows_of(forecast) {
+            let values = values.iter().map(f64::to_string);
+            writer.write_record(std::iter::once(time.to_owned()).chain(values))?;
+        }
+        writer.flush()?;
+        Ok(())
+    };
+    write().map_err(|error| Error::failed("cannot make the CSV").with_source(error))?;
+    drop(writer);
+    Ok(bytes)
+}

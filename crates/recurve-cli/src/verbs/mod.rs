@@ -1,0 +1,55 @@
+//! What each verb means: from what was typed to one call of the library, and to words about what it
+//! gave.
+
+pub(crate) mod bench;
+pub(crate) mod config;
+pub(crate) mod doctor;
+pub(crate) mod eval;
+pub(crate) mod forecast;
+pub(crate) mod generate;
+pub(crate) mod inspect;
+pub(crate) mod predict;
+pub(crate) mod stream;
+pub(crate) mod train;
+
+use crate::args::Threads;
+use recurve_nn::Engine;
+use recurve_train::config::Task;
+use recurve_train::error::{Error, Result};
+use recurve_train::model_file::ModelFile;
+use recurve_train::task::{Forecaster, LanguageModel};
+use std::path::Path;
+
+/// A trained model, ready for use.
+pub(crate) enum Loaded {
+    /// One that forecasts tables.
+    Forecaster(Box<Forecaster>),
+    /// One that continues text.
+    Language(Box<LanguageModel>),
+}
+
+/// Loads the model of a run folder or a model file.
+pub(crate) fn load(run: &Path, threads: Threads) -> Result<Loaded> {
+    let file = ModelFile::load(run)?;
+    let threads = threads.threads.map_or(0, |threads| threads as usize);
+    Ok(match file.task() {
+        Task::Forecast => {
+            Loaded::Forecaster(Box::new(Forecaster::of(file)?.with_threads(threads)?))
+        }
+        Task::Language => {
+            Loaded::Language(Box::new(LanguageModel::of(file)?.with_threads(threads)?))
+        }
+    })
+}
+
+/// The engine with as many threads as were asked for, at most as many as there are.
+pub(crate) fn engine(threads: Threads) -> Result<Engine> {
+    let engine = Engine::detect().map_err(|error| Error::usage(error.to_string()))?;
+    let there = engine.threads();
+    Ok(engine.with_threads(threads.threads.map_or(there, |n| (n as usize).min(there))))
+}
+
+/// A number of threads in words.
+pub(crate) fn threads(count: usize) -> String {
+    if count == 1 { "1 thread".to_owned() } else { format!("{count} threads") }
+}

@@ -1,0 +1,158 @@
+//! `recurve stream`: one line in, one line out, everything before remembered.
+
+use super::Loaded;
+use crate::{args, console};
+use recurve_train::error::{Error, Result};
+use recurve_train::task::{ForecastStream, LanguageStream};
+use serde_json::{Map, Value, json};
+use std::io::{self, BufRead};
+
+/// Answers every line of standard input until it ends.
+pub(crate) fn run(args: &args::Stream, json: bool) -> Result<()> {
+    match super::load(&args.run, args::Threads { threads: None })? {
+        Loaded::Forecaster(model) => {
+            let mut rows = Rows::new(model.stream()?, json);
+            each_line(|number, line| rows.answer(number, line))
+        }
+        Loaded::Language(model) => {
+            let mut stream = model.stream()?;
+            each_line(|number, line| next(&mut stream, number, line, args.top))
+        }
+    }
+}
+
+fn each_line(mut answer: impl FnMut(usize, &str) -> Result<String>) -> Result<()> {
+    let mut input = io::stdin().lock();
+    let mut bytes = vec![];
+    for number in 1.. {
+        bytes.clear();
+        let read = input
+            .read_until(b'\n', &mut bytes)
+            .map_err(|error| Error::failed("cannot read standard input").with_source(error))?;
+        if read == 0 {
+            break;
+        }
+        let line =
+            std::str::from_utf8(&bytes).map_err(|_| wrong(number, "it is not UTF-8 text"))?;
+        console::line(answer(number, line)?)?;
+    }
+    Ok(())
+}
+
+fn wrong(number: usize, what: impl std::fmt::Display) -> Error {
+    Error::usage(format!("standard input, line {number}: {what}"))
+}
+
+/// Reads text, line end included, and names the likeliest next characters.
+fn next(stream: &mut LanguageStream, number: usize, line: &str, top: usize) -> Result<String> {
+    stream.push_text(&format!("standard input, line {number}"), line)?;
+    let mut ranked: Vec<(f64, u32)> = stream.probabilities().into_iter().zip(0..).collect();
+    ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let named = ranked.iter().take(top).map(|(probability, token)| {
+        let name = stream.vocabulary().decode(&[*token]);
+        json!({ "character": name, "probability": probability })
+    });
+    console::to_json(&json!({ "next": named.collect::<Vec<_>>() }))
+}
+
+/// Rows of a table as they come.
+struct Rows {
+    stream: ForecastStream,
+    json: bool,
+    read: usize,
+    /// For every column of the model, its place in a line.
+    places: Vec<usize>,
+    /// Cells in a line.
+    width: usize,
+}
+
+impl Rows {
+    fn new(stream: ForecastStream, json: bool) -> Self {
+        let width = stream.columns().len();
+        Self { stream, json, read: 0, places: (0..width).collect(), width }
+    }
+
+    fn answer(&mut self, number: usize, line: &str) -> Result<String> {
+        let cells: Vec<&str> = line.trim_end().split(',').map(str::trim).collect();
+        if number == 1 && cells.iter().all(|cell| cell.parse::<f64>().is_err()) {
+            return self.header(&cells);
+        }
+        if cells.len() != self.width {
+            let (found, expected) = (cells.len(), self.width);
+            let columns = self.stream.columns().join(", ");
+            return Err(wrong(
+                number,
+                format!("{found} values, expected {expected} ({columns}); or begin with a header"),
+            ));
+        }
+        let columns = self.stream.columns();
+        let row = self.places.iter().zip(&columns).map(|(place, column)| {
+            let cell = cells[*place].trim_matches('"');
+            let value = cell.parse::<f64>().ok().filter(|value| value.is_finite());
+            value.ok_or_else(|| {
+                wrong(number, format!("column `{column}` is `{cell}`, expected a number"))
+            })
+        });
+        let row: Vec<f64> = row.collect::<Result<_>>()?;
+        let forecast = self
+            .stream
+            .push(&row)
+            .map_err(|error| error.context(format!("standard input, line {number}")))?;
+        self.read += 1;
+        self.words(forecast)
+    }
+
+    /// A first line of names says where the columns of the model stand; the answer names the values
+    /// of every later answer.
+    fn header(&mut self, cells: &[&str]) -> Result<String> {
+        let columns = self.stream.columns();
+        let place = |column: &String| {
+            let found = cells.iter().position(|cell| cell.trim_matches('"') == column);
+            found.ok_or_else(|| {
+                wrong(
+                    1,
+                    format!(
+                        "there is no column `{column}` among {}, and the model reads {}",
+                        cells.join(", "),
+                        columns.join(", ")
+                    ),
+                )
+            })
+        };
+        self.places = columns.iter().map(place).collect::<Result<_>>()?;
+        self.width = cells.len();
+        let plan = self.stream.plan();
+        let names = (1..=plan.horizon).flat_map(|step| {
+            let targets = plan.targets.iter();
+            targets.map(move |target| format!("{}+{step}", target.column))
+        });
+        let names: Vec<String> = names.collect();
+        if self.json { console::to_json(&json!({ "columns": names })) } else { Ok(names.join(",")) }
+    }
+
+    fn words(&self, forecast: Option<Vec<f64>>) -> Result<String> {
+        let Some(values) = forecast else {
+            let missing = self.stream.needs() - self.read;
+            return if self.json {
+                console::to_json(&json!({ "rows_missing": missing }))
+            } else {
+                Ok(String::new())
+            };
+        };
+        if !self.json {
+            let values: Vec<String> = values.iter().map(f64::to_string).collect();
+            return Ok(values.join(","));
+        }
+        let targets = &self.stream.plan().targets;
+        let by_name: Map<String, Value> = targets
+            .iter()
+            .enumerate()
+            .map(|(at, target)| {
+                let own: Vec<f64> =
+                    values.iter().skip(at).step_by(targets.len()).copied().collect();
+                (target.column.clone(), own.into())
+            })
+            .collect();
+        console::to_json(&json!({ "forecast": by_name }))
+    }
+}

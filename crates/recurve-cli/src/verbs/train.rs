@@ -1,0 +1,190 @@
+//! `recurve train`.
+
+use super::config;
+use crate::progress::Progress;
+use crate::report::Took;
+use crate::signals::Signals;
+use crate::{args, console, report};
+use recurve_train::checkpoint::remove_leftovers;
+use recurve_train::error::{Error, Result};
+use recurve_train::run::RunFolder;
+use recurve_train::trainer::{Outcome, Report, Trainer};
+use serde::Serialize;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Trains and tells; the exit code is that of a signal where one came.
+pub(crate) fn run(args: &args::Train, json: bool) -> Result<u8> {
+    let signals = Signals::catch()?;
+    let begun = Instant::now();
+    let (mut trainer, resumed) = match &args.resume {
+        Some(run) => {
+            let folder = RunFolder::open(run)?;
+            // The trainer clears those beside what it reads; a killed run leaves others too.
+            for file in [folder.config(), folder.log(), folder.predictions(), folder.report()] {
+                remove_leftovers(file)?;
+            }
+            let trainer = Trainer::resume(&folder, args.data.as_deref())?;
+            (trainer, Some(folder))
+        }
+        None => (prepare(args)?, None),
+    };
+    if !args.quiet {
+        for note in trainer.notes() {
+            console::note(note);
+        }
+        if resumed.is_none() {
+            console::note(
+                "change any of this with --set key=value; `recurve config` lists the keys",
+            );
+        }
+    }
+    if signals.came() {
+        return Ok(signals.exit_code());
+    }
+    let (folder, fresh) = match resumed {
+        Some(folder) => (folder, None),
+        None => {
+            let fresh = Fresh::new(args, &trainer.name())?;
+            (fresh.folder.clone(), Some(fresh))
+        }
+    };
+    let mut progress = Progress::new(args.quiet);
+    let outcome = trainer.train(&folder, &mut |event| progress.show(&event), &signals.stop);
+    progress.end();
+    let run = folder.path().display();
+    match outcome {
+        Ok(Outcome::Interrupted { epoch, step }) => {
+            console::note(format!(
+                "stopped in epoch {epoch} after step {step}, everything is saved; go on with: \
+                 recurve train --resume {run}"
+            ));
+            if json {
+                console::json(&serde_json::json!({
+                    "run": folder.path(), "interrupted": true, "epoch": epoch, "step": step,
+                }))?;
+            }
+            Ok(signals.exit_code())
+        }
+        Ok(Outcome::Finished(result)) => {
+            let seconds = begun.elapsed().as_secs_f64();
+            let took = Took { seconds, resumed: args.resume.is_some() };
+            report::write(&folder, &result, took)?;
+            tell(&folder, &result, seconds, json)?;
+            Ok(0)
+        }
+        Err(error) => {
+            if let Some(fresh) = fresh {
+                fresh.discard_if_empty();
+            }
+            Err(error)
+        }
+    }
+}
+
+fn prepare(args: &args::Train) -> Result<Trainer> {
+    let data = args.data.as_deref().ok_or_else(|| Error::usage("give a file to train on"))?;
+    let mut settings = config::settings(args.config.as_deref(), &args.set)?;
+    if let Some(task) = &args.task {
+        settings.set_task(task.parse()?);
+    }
+    if let Some(threads) = args.threads {
+        settings.set(&format!("train.threads={threads}"))?;
+    }
+    let mut trainer = Trainer::prepare(data, &settings)?;
+    if let Some(run) = &args.load {
+        trainer.load_weights(run)?;
+    }
+    Ok(trainer)
+}
+
+/// A run folder that was made for this training, and what it displaced.
+struct Fresh {
+    folder: RunFolder,
+    latest: PathBuf,
+    /// Where `latest` pointed before.
+    before: Option<PathBuf>,
+}
+
+impl Fresh {
+    fn new(args: &args::Train, stem: &str) -> Result<Self> {
+        let latest = args.runs.join("latest");
+        let before = fs::read_link(&latest).ok();
+        let folder = match &args.name {
+            None => RunFolder::create(&args.runs, stem)?,
+            Some(name) => {
+                if name.is_empty() || Path::new(name).components().count() != 1 {
+                    return Err(Error::usage(format!(
+                        "--name {name}: expected a name without a path; choose the place with --runs"
+                    )));
+                }
+                let folder = RunFolder::create_at(&args.runs.join(name))?;
+                point(&latest, name);
+                folder
+            }
+        };
+        Ok(Self { folder, latest, before })
+    }
+
+    /// Takes the folder away where not even a first checkpoint could be written to it.
+    fn discard_if_empty(self) {
+        if self.folder.checkpoint().exists() {
+            return;
+        }
+        // Best effort: the error that brought us here is the one to tell.
+        let _ = fs::remove_dir_all(self.folder.path());
+        if fs::read_link(&self.latest).is_ok() {
+            let _ = fs::remove_file(&self.latest);
+            #[cfg(unix)]
+            if let Some(before) = self.before {
+                let _ = std::os::unix::fs::symlink(before, &self.latest);
+            }
+        }
+        let _ = self.folder.path().parent().map(fs::remove_dir);
+    }
+}
+
+/// Points `latest` at a run that was named; where links are not possible, it is left as it is.
+fn point(latest: &Path, name: &str) {
+    let beside = latest.with_file_name(format!(".latest.{}.tmp", std::process::id()));
+    #[cfg(unix)]
+    if std::os::unix::fs::symlink(name, &beside).is_ok() && fs::rename(&beside, latest).is_err() {
+        let _ = fs::remove_file(&beside);
+    }
+    #[cfg(not(unix))]
+    if fs::write(&beside, name).is_ok() && fs::rename(&beside, latest).is_err() {
+        let _ = fs::remove_file(&beside);
+    }
+}
+
+#[derive(Serialize)]
+struct Told<'a> {
+    run: &'a Path,
+    report_file: PathBuf,
+    headline: String,
+    seconds: f64,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+fn tell(folder: &RunFolder, report: &Report, seconds: f64, json: bool) -> Result<()> {
+    let headline = report::headline(&report.evaluation);
+    if json {
+        return console::json(&Told {
+            run: folder.path(),
+            report_file: folder.report(),
+            headline,
+            seconds: (1e3 * seconds).round() / 1e3,
+            report,
+        });
+    }
+    for line in report.summary() {
+        console::line(line)?;
+    }
+    console::line(format!("{headline} · {}", console::took(seconds)))?;
+    let run = folder.path().display().to_string();
+    let next = report::commands(&run, &report.evaluation);
+    let first = next.first().map_or("", |(command, _)| command);
+    console::line(format!("{} · next: {first} · recurve eval {run}", folder.report().display()))
+}

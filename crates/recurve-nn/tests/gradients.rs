@@ -1,0 +1,240 @@
+//! Every gradient of a real network against differences of a loss, in f64.
+//!
+//! The loss is a fixed random weighing of all outputs and all final states. Its derivative by each
+//! parameter, each input and each initial state is measured by the central difference over four
+//! points, whose error is of the fourth order in the distance. The gradients of every instruction set
+//! are held against the same differences.
+
+mod support;
+
+use recurve_nn::{
+    Bias, CellKind, Description, Engine, Entries, Network, Pooling, Recurrent, State,
+};
+use support::{Data, Pass, Problem, Random, isas};
+
+const STEPS: usize = 5;
+const BATCH: usize = 4;
+const INPUTS: usize = 2;
+const HIDDEN: usize = 3;
+const VOCABULARY: usize = 6;
+
+/// A gradient must match to this part of the larger of itself and its measurement, or of `SMALL` where
+/// both are less.
+const TOLERANCE: f64 = 1e-7;
+const SMALL: f64 = 1e-3;
+const DISTANCE: f64 = 1e-4;
+
+/// How a batch is read: with lengths, with resets.
+const READINGS: [(&str, bool, bool); 4] = [
+    ("uniform", false, false),
+    ("lengths", true, false),
+    ("resets", false, true),
+    ("lengths and resets", true, true),
+];
+
+/// Unsorted, and one sequence without steps.
+const LENGTHS: [usize; BATCH] = [3, 5, 0, 4];
+
+/// `(t, b)`: amid a sequence, at its first step, at two steps running, and past the end.
+const RESETS: [(usize, usize); 6] = [(2, 0), (0, 1), (1, 2), (2, 3), (3, 3), (4, 0)];
+
+fn problem(description: Description, (_, lengths, resets): (&str, bool, bool)) -> Problem {
+    let mut random = Random(7);
+    let entries = Entries::of(&description).unwrap();
+    let mut flags = vec![false; STEPS * BATCH];
+    for (t, b) in RESETS {
+        flags[t * BATCH + b] = true;
+    }
+    let width = *description.widths().unwrap().last().unwrap();
+    let rows = if description.is_pooled() { BATCH } else { STEPS * BATCH };
+    let tokens = matches!(description.input, recurve_nn::InputKind::Tokens { .. });
+    let mut state = || {
+        let mut state = State::zero(&description, BATCH);
+        for part in state.parts_mut() {
+            part.h = random.values(part.h.len(), 1.0);
+            part.c = random.values(part.c.len(), 1.0);
+        }
+        state
+    };
+    let (initial, d_last) = (state(), state());
+    Problem {
+        weights: random.values(entries.len(), 0.9),
+        steps: STEPS,
+        batch: BATCH,
+        data: if tokens {
+            Data::Tokens(random.tokens(STEPS * BATCH, VOCABULARY))
+        } else {
+            Data::Values(random.values(STEPS * BATCH * INPUTS, 1.0))
+        },
+        lengths: lengths.then(|| LENGTHS.to_vec()),
+        resets: resets.then_some(flags),
+        initial,
+        dy: random.values(rows * width, 1.0),
+        d_last,
+        description,
+    }
+}
+
+/// One number of a problem.
+#[derive(Clone, Copy)]
+enum Place {
+    Weight(usize),
+    Input(usize),
+    H(usize, usize),
+    C(usize, usize),
+}
+
+impl Place {
+    fn of(self, problem: &mut Problem) -> &mut f64 {
+        match (self, &mut problem.data) {
+            (Self::Weight(at), _) => &mut problem.weights[at],
+            (Self::Input(at), Data::Values(x)) => &mut x[at],
+            (Self::Input(_), Data::Tokens(_)) => unreachable!("tokens have no gradient"),
+            (Self::H(part, at), _) => &mut problem.initial.parts_mut()[part].h[at],
+            (Self::C(part, at), _) => &mut problem.initial.parts_mut()[part].c[at],
+        }
+    }
+
+    fn gradient(self, pass: &Pass<f64>) -> f64 {
+        match self {
+            Self::Weight(at) => pass.gradients[at],
+            Self::Input(at) => pass.dx[at],
+            Self::H(part, at) => pass.d_initial.parts()[part].h[at],
+            Self::C(part, at) => pass.d_initial.parts()[part].c[at],
+        }
+    }
+}
+
+/// Every number that has a gradient, with a name for messages.
+fn places(problem: &Problem) -> Vec<(String, Place)> {
+    let mut places = vec![];
+    let mut add = |name: &str, count: usize, place: &dyn Fn(usize) -> Place| {
+        places.extend((0..count).map(|at| (format!("{name}[{at}]"), place(at))));
+    };
+    for entry in Entries::of(&problem.description).unwrap().iter() {
+        let start = entry.range.start;
+        add(&entry.name, entry.range.len(), &|at| Place::Weight(start + at));
+    }
+    if let Data::Values(x) = &problem.data {
+        add("x", x.len(), &Place::Input);
+    }
+    for (at, part) in problem.initial.parts().iter().enumerate() {
+        add(&format!("h of part {at}"), part.h.len(), &|u| Place::H(at, u));
+        add(&format!("c of part {at}"), part.c.len(), &|u| Place::C(at, u));
+    }
+    places
+}
+
+fn loss(problem: &Problem, network: &mut Network<f64>) -> f64 {
+    let (y, last) = problem.forward(network);
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let states = last.parts().iter().zip(problem.d_last.parts());
+    dot(&y, &problem.dy) + states.map(|(p, d)| dot(&p.h, &d.h) + dot(&p.c, &d.c)).sum::<f64>()
+}
+
+/// The derivative of the loss by one number.
+fn measured(problem: &mut Problem, network: &mut Network<f64>, place: Place) -> f64 {
+    let middle = *place.of(problem);
+    let mut at = |distance: f64| {
+        *place.of(problem) = middle + distance;
+        if matches!(place, Place::Weight(_)) {
+            network.load(&problem.weights, true);
+        }
+        loss(problem, network)
+    };
+    let near = at(DISTANCE) - at(-DISTANCE);
+    let far = at(2.0 * DISTANCE) - at(-2.0 * DISTANCE);
+    at(0.0);
+    (8.0 * near - far) / (12.0 * DISTANCE)
+}
+
+fn check(what: &str, mut problem: Problem) {
+    let passes: Vec<_> =
+        isas().into_iter().map(|isa| (isa, problem.run::<f64>(Engine::new(isa)))).collect();
+    let mut network = problem.network::<f64>(Engine::new(passes[0].0));
+    for (name, place) in places(&problem) {
+        let expected = measured(&mut problem, &mut network, place);
+        for (isa, pass) in &passes {
+            let got = place.gradient(pass);
+            let size = expected.abs().max(got.abs()).max(SMALL);
+            let error = (got - expected).abs() / size;
+            assert!(
+                error <= TOLERANCE,
+                "{what} {isa}: the gradient of {name} is {got}, measured {expected} ({error:e})"
+            );
+        }
+    }
+}
+
+/// A change of a stack that leaves its cell and size.
+type Shape = fn(Recurrent) -> Recurrent;
+
+fn every_cell(shape: Shape) {
+    for cell in CellKind::ALL {
+        let stack = shape(Recurrent::new(cell, HIDDEN).bias(Bias::Two));
+        for reading in READINGS {
+            let description = Description::values(INPUTS).recurrent(stack.clone());
+            let what = format!("{stack:?}, {}", reading.0);
+            check(&what, problem(description, reading));
+        }
+    }
+}
+
+#[test]
+fn one_layer() {
+    every_cell(|stack| stack);
+}
+
+#[test]
+fn two_layers() {
+    every_cell(|stack| stack.layers(2));
+}
+
+#[test]
+fn both_directions() {
+    every_cell(Recurrent::bidirectional);
+}
+
+#[test]
+fn two_layers_in_both_directions() {
+    every_cell(|stack| stack.layers(2).bidirectional());
+}
+
+/// The noise is the same in every pass, so that the loss stays smooth.
+#[test]
+fn all_layers_of_a_model() {
+    for (cell, bidirectional) in [(CellKind::Lstm, false), (CellKind::Gru, true)] {
+        let stack = Recurrent::new(cell, HIDDEN).layers(3).dropout(0.3);
+        let stack = if bidirectional { stack.bidirectional() } else { stack };
+        for reading in READINGS {
+            let description = Description::tokens(VOCABULARY)
+                .embedding(4)
+                .dropout(0.2)
+                .recurrent(stack.clone())
+                .layer_norm()
+                .dropout(0.4)
+                .linear(5)
+                .recurrent(Recurrent::new(CellKind::RnnTanh, 2).bias(Bias::None))
+                .linear(2);
+            let what = format!("{description:?}, {}", reading.0);
+            check(&what, problem(description, reading));
+        }
+    }
+}
+
+#[test]
+fn pooling() {
+    for by in [Pooling::Last, Pooling::Mean, Pooling::Max] {
+        for reading in READINGS {
+            let description = Description::values(INPUTS)
+                .recurrent(Recurrent::new(CellKind::Gru, HIDDEN).bidirectional())
+                .layer_norm()
+                .pool(by)
+                .dropout(0.3)
+                .linear(4)
+                .layer_norm();
+            let what = format!("{description:?}, {}", reading.0);
+            check(&what, problem(description, reading));
+        }
+    }
+}

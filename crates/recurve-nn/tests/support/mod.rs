@@ -1,0 +1,12 @@
+//! What the tests of this crate share: fixtures, random problems, and passes over a real network.
+
+#![allow(dead_code, unused_imports, reason = "each test program uses its own part of this")]
+
+pub(crate) mod fixtures;
+mod isas;
+mod problem;
+mod random;
+
+pub(crate) use isas::isas;
+pub(crate) use problem::{Data, Pass, Problem, converted};
+pub(crate) use random::{Random, random_model};

@@ -1,0 +1,243 @@
+//! The keys of a configuration: what each expects and what it means.
+//!
+//! One table serves the check of what a person sets, the nearest key for a misspelt one and the
+//! comments of a written configuration.
+
+use super::Task;
+
+/// A key of the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Its full name, `section.name`.
+    pub name: &'static str,
+    /// What its value must be.
+    pub expects: Expects,
+    /// The only task it belongs to; none for all.
+    pub task: Option<Task>,
+    /// What it means.
+    pub about: &'static str,
+}
+
+/// The type of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expects {
+    /// A whole number, at least 0.
+    Whole,
+    /// A number.
+    Number,
+    /// `true` or `false`.
+    Flag,
+    /// A text.
+    Text,
+    /// `"all"`, a column name or a list of column names.
+    Columns,
+    /// A number of rows, or a fraction of them.
+    Size,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+}
+
+use Expects::{Choice, Columns, Flag, Number, Size, Text, Whole};
+
+const STARTS: Expects = Choice(&["constant", "uniform", "normal", "xavier-uniform", "orthogonal"]);
+
+const fn key(name: &'static str, expects: Expects, about: &'static str) -> Key {
+    Key { name, expects, task: None, about }
+}
+
+const fn table(name: &'static str, expects: Expects, about: &'static str) -> Key {
+    Key { name, expects, task: Some(Task::Forecast), about }
+}
+
+const fn text(name: &'static str, expects: Expects, about: &'static str) -> Key {
+    Key { name, expects, task: Some(Task::Language), about }
+}
+
+const KEYS: &[Key] = &[
+    key(
+        "data.task",
+        Choice(&["forecast", "language"]),
+        "forecast tables, or model the language of a text",
+    ),
+    table("data.time", Text, "the time column; \"none\" takes every row as one step"),
+    table("data.targets", Columns, "what is forecast; [] is the last numeric column"),
+    table(
+        "data.covariates",
+        Columns,
+        "columns read beside the targets; [] is none, \"all\" every other",
+    ),
+    table("data.log", Flag, "take the logarithm of the targets"),
+    table("data.difference", Flag, "learn the change from row to row"),
+    table("data.seasonal_difference", Flag, "learn the change from season to season"),
+    table(
+        "data.scaler",
+        Choice(&["standard", "min-max", "none"]),
+        "how columns are scaled, fitted on the training part",
+    ),
+    table("data.season", Whole, "rows in a season; 1 for none"),
+    table("data.input", Whole, "rows read before a forecast"),
+    table("data.horizon", Whole, "rows forecast at once"),
+    table("data.test", Size, "the last part, looked at once: rows (24) or a fraction (0.15)"),
+    text("data.vocabulary", Choice(&["characters", "bytes"]), "what a token is"),
+    key("data.validation", Size, "the part that chooses the epoch: a fraction, or rows of a table"),
+    key(
+        "model.cell",
+        Choice(&[
+            "rnn-tanh",
+            "rnn-relu",
+            "lstm",
+            "lstm-peephole",
+            "lstm-coupled",
+            "lstm-coupled-peephole",
+            "gru",
+            "gru-reset-before",
+        ]),
+        "the recurrent cell",
+    ),
+    key("model.hidden", Whole, "units of each layer"),
+    key("model.layers", Whole, "layers of the stack"),
+    key("model.bidirectional", Flag, "read the window from its end too; forecasts only"),
+    key(
+        "model.bias",
+        Choice(&["none", "one", "two"]),
+        "the biases of the cell; two as PyTorch has them",
+    ),
+    key("model.dropout", Number, "probability of dropout between layers and before the output"),
+    key("model.layer_norm", Flag, "layer normalisation before the output"),
+    table(
+        "model.pooling",
+        Choice(&["last", "mean", "max"]),
+        "how the steps of a window become one vector",
+    ),
+    table("model.relative", Flag, "read and forecast relative to the last row of the window"),
+    text("model.embedding", Whole, "width of the token vectors"),
+    key("train.seed", Whole, "seed of weights, order and dropout"),
+    key("train.epochs", Whole, "the most epochs"),
+    key("train.batch", Whole, "windows, or lanes of text, in a batch"),
+    text("train.steps", Whole, "steps of truncated backpropagation through time"),
+    key("train.accumulate", Whole, "batches whose gradients make one step"),
+    key("train.threads", Whole, "0 takes all; changes no bit of a result"),
+    key(
+        "train.checkpoint_seconds",
+        Number,
+        "seconds between checkpoints within an epoch; 0 for none",
+    ),
+    key("train.checkpoint_steps", Whole, "steps between checkpoints within an epoch; 0 for none"),
+    key("train.log_steps", Whole, "steps between lines of log.jsonl; 0 for epochs only"),
+    key(
+        "optimiser.kind",
+        Choice(&["sgd", "rmsprop", "adam", "adamw"]),
+        "sgd, rmsprop, adam or adamw",
+    ),
+    key("optimiser.learning_rate", Number, "the base rate; the schedule multiplies it"),
+    key("optimiser.momentum", Number, "of sgd and rmsprop"),
+    key("optimiser.nesterov", Flag, "look ahead along the momentum"),
+    key("optimiser.alpha", Number, "how much of the running square rmsprop keeps"),
+    key("optimiser.beta1", Number, "how much of the running gradient is kept"),
+    key("optimiser.beta2", Number, "how much of the running square is kept"),
+    key("optimiser.eps", Number, "keeps the divisor from 0"),
+    key("optimiser.weight_decay", Number, "pulls weights (not biases) to 0"),
+    key(
+        "schedule.kind",
+        Choice(&["constant", "cosine", "step", "plateau", "one-cycle"]),
+        "constant, cosine, step, plateau or one-cycle",
+    ),
+    key("schedule.warmup_steps", Whole, "steps of the linear rise"),
+    key("schedule.warmup_fraction", Number, "share of all steps spent rising"),
+    key("schedule.start_factor", Number, "the first rate, as a multiple of the base rate"),
+    key("schedule.final_factor", Number, "the last (lowest) rate, as a multiple of the base rate"),
+    key("schedule.every_epochs", Whole, "epochs between two reductions"),
+    key("schedule.factor", Number, "the rate is multiplied by this"),
+    key("schedule.patience", Whole, "epochs without a better metric before a reduction"),
+    key("schedule.threshold", Number, "the share that counts as better"),
+    key("schedule.cooldown", Whole, "epochs not counted after a reduction"),
+    key("clip.kind", Choice(&["none", "norm", "value"]), "none, norm or value"),
+    key("clip.limit", Number, "the largest norm, or the largest value"),
+    key("stopping.patience", Whole, "epochs without a better metric that end the run; 0 never"),
+    key("stopping.min_epochs", Whole, "no early end before these"),
+    key("stopping.min_delta", Number, "what counts as better"),
+    key(
+        "nan.kind",
+        Choice(&["stop", "skip-step"]),
+        "a step that is no number stops the run, or is left out (skip-step)",
+    ),
+    key("nan.max_consecutive", Whole, "more in a row end the run"),
+    key(
+        "loss.kind",
+        Choice(&["cross-entropy", "mse", "mae", "huber"]),
+        "mse, mae or huber for forecasts, cross-entropy for language",
+    ),
+    key("loss.label_smoothing", Number, "probability spread over all tokens"),
+    key("loss.delta", Number, "where the parabola becomes a line"),
+    key("initialise.forget_bias", Number, "bias of the forget gate of an LSTM"),
+    key("initialise.input.kind", STARTS, "input weights of the cells"),
+    key("initialise.input.value", Number, "of constant"),
+    key("initialise.input.bound", Number, "of uniform"),
+    key("initialise.input.std", Number, "of normal"),
+    key("initialise.recurrent.kind", STARTS, "recurrent weights of the cells"),
+    key("initialise.recurrent.value", Number, "of constant"),
+    key("initialise.recurrent.bound", Number, "of uniform"),
+    key("initialise.recurrent.std", Number, "of normal"),
+    key("initialise.embedding.kind", STARTS, "token vectors"),
+    key("initialise.embedding.value", Number, "of constant"),
+    key("initialise.embedding.bound", Number, "of uniform"),
+    key("initialise.embedding.std", Number, "of normal"),
+    key("initialise.output.kind", STARTS, "weights of the output layer"),
+    key("initialise.output.value", Number, "of constant"),
+    key("initialise.output.bound", Number, "of uniform"),
+    key("initialise.output.std", Number, "of normal"),
+];
+
+/// All keys, in the order in which they are written.
+pub fn keys() -> &'static [Key] {
+    KEYS
+}
+
+/// The key of this name.
+pub(super) fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+/// The key that was most likely meant: by its full name, or by its last part alone.
+pub(super) fn nearest(name: &str) -> &'static str {
+    let last = |name: &str| name.rsplit('.').next().unwrap_or(name).to_owned();
+    let likeness = |key: &Key| {
+        let whole = strsim::jaro_winkler(key.name, name);
+        let part = strsim::jaro_winkler(&last(key.name), &last(name));
+        0.4 * whole + 0.6 * part
+    };
+    KEYS.iter()
+        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
+        .map_or("data.task", |key| key.name)
+}
+
+impl Expects {
+    /// What is expected, in words.
+    pub fn words(self) -> String {
+        match self {
+            Whole => "a whole number from 0".to_owned(),
+            Number => "a number".to_owned(),
+            Flag => "true or false".to_owned(),
+            Text => "a text".to_owned(),
+            Columns => "\"all\", a column name or a list of column names".to_owned(),
+            Size => "a number of rows (24) or a fraction of them (0.15)".to_owned(),
+            Choice(words) => format!("one of {}", words.join(", ")),
+        }
+    }
+
+    /// Whether a value is of this type.
+    pub(super) fn fits(self, value: &toml::Value) -> bool {
+        use toml::Value;
+        match (self, value) {
+            (Whole, Value::Integer(number)) => *number >= 0,
+            (Number, Value::Integer(_) | Value::Float(_)) => true,
+            (Flag, Value::Boolean(_)) => true,
+            (Text | Columns, Value::String(_)) => true,
+            (Columns, Value::Array(names)) => names.iter().all(toml::Value::is_str),
+            (Size, Value::Integer(number)) => *number >= 0,
+            (Size, Value::Float(_)) => true,
+            (Choice(words), Value::String(word)) => words.contains(&word.as_str()),
+            _ => false,
+        }
+    }
+}

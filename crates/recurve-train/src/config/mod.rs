@@ -1,0 +1,316 @@
+//! The configuration of a run: every choice that changes what is trained.
+//!
+//! There are two forms. [`Settings`] are what a person has said, in a file or on the command line:
+//! any subset of the [`keys`], checked key by key as they come. [`Config`] is complete: the defaults
+//! of the task, changed by the settings, with what was guessed from the data filled in before
+//! training. The complete form is written into the run folder, so that a run can be repeated.
+//!
+//! Sections that choose between kinds (`optimiser`, `schedule`, `clip`, `loss`, …) hold the options of
+//! the chosen kind only. An unknown key, an option of another kind or task, a value of the wrong type
+//! or out of range is refused by name: nothing is accepted and then ignored.
+
+mod keys;
+mod settings;
+mod write;
+
+pub use keys::{Expects, Key, keys};
+pub use settings::Settings;
+
+use crate::clip::Clip;
+use crate::data::{TableOptions, TextOptions};
+use crate::error::{Error, Result};
+use crate::initialise::Initialiser;
+use crate::loss::Loss;
+use crate::nan_policy::NanPolicy;
+use crate::optimiser::{AdamW, OptimiserConfig};
+use crate::schedule::ScheduleConfig;
+use crate::stopping::StoppingConfig;
+use recurve_nn::{Bias, CellKind, Pooling};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// What a model is trained for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Task {
+    /// The next rows of a table.
+    Forecast,
+    /// The next token of a text.
+    Language,
+}
+
+impl Task {
+    /// All tasks.
+    pub const ALL: [Self; 2] = [Self::Forecast, Self::Language];
+
+    /// Its name in files and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Forecast => "forecast",
+            Self::Language => "language",
+        }
+    }
+}
+
+impl fmt::Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Task {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let task = Self::ALL.into_iter().find(|task| task.name() == name);
+        task.ok_or_else(|| {
+            Error::usage(format!("there is no task `{name}`; choose forecast or language"))
+        })
+    }
+}
+
+/// Everything that is chosen about a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// How the data is read.
+    pub data: DataConfig,
+    /// What the model is made of.
+    pub model: ModelConfig,
+    /// How it is trained.
+    pub train: TrainConfig,
+    /// The optimiser, with the base learning rate and the weight decay.
+    pub optimiser: OptimiserConfig,
+    /// The learning rate over time.
+    pub schedule: ScheduleConfig,
+    /// How gradients are clipped.
+    pub clip: Clip,
+    /// When training ends early.
+    pub stopping: StoppingConfig,
+    /// What happens to a step that is not a number.
+    pub nan: NanPolicy,
+    /// What is made small.
+    pub loss: Loss,
+    /// Where the weights start.
+    pub initialise: InitialiseConfig,
+}
+
+/// The task, and how its data is read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "task", rename_all = "kebab-case")]
+pub enum DataConfig {
+    /// Tables to windows.
+    Forecast(TableOptions),
+    /// Text to tokens.
+    Language(TextOptions),
+}
+
+/// What the model is made of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// The recurrent cell.
+    pub cell: CellKind,
+    /// Units of each layer: `H`.
+    pub hidden: usize,
+    /// Layers of the stack: `L`.
+    pub layers: usize,
+    /// Whether each layer also reads the window from its end; not for a language model, which would
+    /// read the answer.
+    pub bidirectional: bool,
+    /// The biases of the cell.
+    pub bias: Bias,
+    /// The probability of dropout between the layers and before the output.
+    pub dropout: f64,
+    /// Layer normalisation between the stack and the output.
+    pub layer_norm: bool,
+    /// How the steps of a window become one vector; forecasts only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pooling: Option<Pooling>,
+    /// Whether the window and the forecast are taken relative to the last row of the window;
+    /// forecasts only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relative: Option<bool>,
+    /// The width of the token vectors; language models only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding: Option<usize>,
+}
+
+/// How the model is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// The seed of weights, order and dropout.
+    pub seed: u64,
+    /// The most epochs.
+    pub epochs: u64,
+    /// Windows, or lanes of text, in a batch: `B`.
+    pub batch: usize,
+    /// Steps of truncated backpropagation through time: `T`; language models only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<usize>,
+    /// Batches whose gradients make one step.
+    pub accumulate: usize,
+    /// Threads; 0 takes all. Changes no bit of a result.
+    pub threads: usize,
+    /// Seconds between checkpoints within an epoch; 0 for none. Changes no bit of a result.
+    pub checkpoint_seconds: f64,
+    /// Steps between checkpoints within an epoch; 0 for none.
+    pub checkpoint_steps: u64,
+    /// Steps between lines of `log.jsonl` within an epoch; 0 for none.
+    pub log_steps: u64,
+}
+
+/// Where the weights start. Biases and shifts start at 0, gains at 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InitialiseConfig {
+    /// Input weights of the cells, gate by gate.
+    pub input: Initialiser,
+    /// Recurrent weights of the cells, gate by gate.
+    pub recurrent: Initialiser,
+    /// Token vectors.
+    pub embedding: Initialiser,
+    /// Weights of the output layer.
+    pub output: Initialiser,
+    /// Bias of the forget gate of an LSTM.
+    pub forget_bias: f64,
+}
+
+impl Default for InitialiseConfig {
+    fn default() -> Self {
+        Self {
+            input: Initialiser::XavierUniform {},
+            recurrent: Initialiser::Orthogonal {},
+            embedding: Initialiser::Normal { std: 0.1 },
+            output: Initialiser::XavierUniform {},
+            forget_bias: 1.0,
+        }
+    }
+}
+
+impl Config {
+    /// The defaults of a task.
+    pub fn of(task: Task) -> Self {
+        let adamw = |learning_rate, weight_decay| {
+            OptimiserConfig::AdamW(AdamW { learning_rate, weight_decay, ..AdamW::default() })
+        };
+        let shared = Self {
+            data: DataConfig::Forecast(TableOptions::default()),
+            model: ModelConfig {
+                cell: CellKind::Lstm,
+                hidden: 64,
+                layers: 1,
+                bidirectional: false,
+                bias: Bias::One,
+                dropout: 0.1,
+                layer_norm: false,
+                pooling: Some(Pooling::Last),
+                relative: Some(true),
+                embedding: None,
+            },
+            train: TrainConfig {
+                seed: 1,
+                epochs: 100,
+                batch: 16,
+                steps: None,
+                accumulate: 1,
+                threads: 0,
+                checkpoint_seconds: 30.0,
+                checkpoint_steps: 0,
+                log_steps: 100,
+            },
+            optimiser: adamw(2e-3, 1e-2),
+            schedule: ScheduleConfig::Cosine { warmup_steps: 0, final_factor: 0.01 },
+            clip: Clip::Norm { limit: 1.0 },
+            stopping: StoppingConfig { patience: 20, ..StoppingConfig::default() },
+            nan: NanPolicy::Stop {},
+            loss: Loss::Mse {},
+            initialise: InitialiseConfig::default(),
+        };
+        match task {
+            Task::Forecast => shared,
+            Task::Language => Self {
+                data: DataConfig::Language(TextOptions::default()),
+                model: ModelConfig {
+                    hidden: 128,
+                    layers: 2,
+                    pooling: None,
+                    relative: None,
+                    embedding: Some(64),
+                    ..shared.model
+                },
+                train: TrainConfig { epochs: 20, batch: 32, steps: Some(64), ..shared.train },
+                optimiser: adamw(4e-3, 1e-2),
+                schedule: ScheduleConfig::Cosine { warmup_steps: 100, final_factor: 0.01 },
+                stopping: StoppingConfig { patience: 5, ..StoppingConfig::default() },
+                loss: Loss::CrossEntropy { label_smoothing: 0.0 },
+                ..shared
+            },
+        }
+    }
+
+    /// The task.
+    pub fn task(&self) -> Task {
+        match self.data {
+            DataConfig::Forecast(_) => Task::Forecast,
+            DataConfig::Language(_) => Task::Language,
+        }
+    }
+
+    /// An error where a value lies outside its range or does not go with another.
+    pub fn validate(&self) -> Result<()> {
+        let sizes = [
+            ("model.hidden", self.model.hidden),
+            ("model.layers", self.model.layers),
+            ("model.embedding", self.model.embedding.unwrap_or(1)),
+            ("train.batch", self.train.batch),
+            ("train.steps", self.train.steps.unwrap_or(1)),
+            ("train.accumulate", self.train.accumulate),
+            ("train.epochs", usize::from(self.train.epochs > 0)),
+        ];
+        if let Some((key, _)) = sizes.iter().find(|(_, size)| *size == 0) {
+            return Err(Error::usage(format!("{key} must be at least 1, not 0")));
+        }
+        let numbers = [
+            ("model.dropout", self.model.dropout, 0.0..1.0),
+            ("train.checkpoint_seconds", self.train.checkpoint_seconds, 0.0..1e9),
+            ("initialise.forget_bias", self.initialise.forget_bias, -1e3..1e3),
+        ];
+        for (key, value, range) in numbers {
+            if !range.contains(&value) {
+                return Err(Error::usage(format!(
+                    "{key} must be from {} to below {}, not {value}",
+                    range.start, range.end
+                )));
+            }
+        }
+        self.optimiser.validate()?;
+        self.schedule.validate()?;
+        self.clip.validate()?;
+        self.stopping.validate()?;
+        self.loss.validate()?;
+        let starts = &self.initialise;
+        for start in [starts.input, starts.recurrent, starts.embedding, starts.output] {
+            start.validate()?;
+        }
+        match (self.task(), self.loss) {
+            (Task::Language, Loss::CrossEntropy { .. }) if self.model.bidirectional => {
+                Err(Error::usage(
+                    "model.bidirectional is on, but a language model that reads from the end of the \
+                     text reads the answer; set it to false",
+                ))
+            }
+            (Task::Language, Loss::CrossEntropy { .. }) => Ok(()),
+            (Task::Language, _) => {
+                Err(Error::usage("a language model is trained with loss.kind = \"cross-entropy\""))
+            }
+            (Task::Forecast, Loss::CrossEntropy { .. }) => Err(Error::usage(
+                "a forecast is trained with loss.kind = \"mse\", \"mae\" or \"huber\", not the \
+                 cross-entropy",
+            )),
+            (Task::Forecast, _) => Ok(()),
+        }
+    }
+}

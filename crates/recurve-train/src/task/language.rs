@@ -1,0 +1,191 @@
+//! Language models: the next token at every step, with the state carried through the text.
+
+use super::report::{Evaluation, LanguageReport};
+use super::{Learned, Learner, refused, stack};
+use crate::baseline::{ADDED_COUNT, bigram, unigram};
+use crate::config::Config;
+use crate::data::{Lanes, Position, Text};
+use crate::error::{Error, Result};
+use crate::loss::{IGNORE, Loss, Outputs, Targets};
+use crate::model_file::Reader;
+use recurve_nn::{Batch, Description, Input, Mode, Network, Noise, State};
+
+/// Lanes in which a text is measured, at most.
+const LANES: usize = 16;
+/// Tokens read before the first that counts, where the text has them: enough to fill the state.
+const WARM_UP: usize = 256;
+/// Steps that go through the model at once where no gradient is needed.
+const AT_ONCE: usize = 128;
+
+/// A text that trains a model.
+pub(crate) struct LanguageLearner {
+    text: Text,
+    loss: Loss,
+    batch: usize,
+    steps: usize,
+    state: State<f32>,
+    d_outputs: Vec<f32>,
+}
+
+impl LanguageLearner {
+    /// A text that trains by a configuration.
+    pub(crate) fn new(text: Text, config: &Config) -> Result<Self> {
+        let steps = config.train.steps.unwrap_or(1);
+        Lanes::new(text.train(), config.train.batch, steps)
+            .map_err(|error| error.context("the training part"))?;
+        let mut learner = Self {
+            text,
+            loss: config.loss,
+            batch: config.train.batch,
+            steps,
+            state: State::zero(&Description::tokens(1), 0),
+            d_outputs: Vec::new(),
+        };
+        learner.state = State::zero(&learner.description(config), learner.batch);
+        Ok(learner)
+    }
+
+    fn lanes(&self) -> Result<Lanes<'_>> {
+        Lanes::new(self.text.train(), self.batch, self.steps)
+    }
+}
+
+impl Learner for LanguageLearner {
+    fn description(&self, config: &Config) -> Description {
+        let vocabulary = self.text.vocabulary().size();
+        let below = Description::tokens(vocabulary).embedding(config.model.embedding.unwrap_or(1));
+        stack(config, below).linear(vocabulary)
+    }
+
+    fn reader(&self) -> Reader {
+        Reader::Text(self.text.vocabulary().clone())
+    }
+
+    fn batches(&self) -> usize {
+        self.lanes().map_or(0, |lanes| lanes.batches())
+    }
+
+    fn unit(&self) -> &'static str {
+        "tokens"
+    }
+
+    fn metric(&self) -> &'static str {
+        if self.text.validation().is_empty() { "training loss" } else { "nats per token" }
+    }
+
+    fn carried(&mut self) -> Option<&mut State<f32>> {
+        Some(&mut self.state)
+    }
+
+    fn learn(
+        &mut self,
+        network: &mut Network<f32>,
+        at: Position,
+        noise: Noise,
+        gradients: &mut [f32],
+    ) -> Result<Learned> {
+        if at.batch == 0 {
+            self.state.reset();
+        }
+        let tokens = self.lanes()?.batch(at.batch as usize);
+        let batch = Batch::new(tokens.steps, self.batch, Input::Tokens(&tokens.x));
+        let width = network.output_width();
+        let outputs =
+            network.forward(&batch, Some(&mut self.state), Mode::Train(noise)).map_err(refused)?;
+        self.d_outputs.resize(outputs.len(), 0.0);
+        let loss = self.loss.backward(
+            Outputs::new(outputs, width),
+            Targets::Classes(&tokens.y),
+            &mut self.d_outputs,
+        )?;
+        network.backward(&self.d_outputs, gradients, None).map_err(refused)?;
+        Ok(Learned { loss, units: tokens.x.len() })
+    }
+
+    fn validate(&mut self, network: &mut Network<f32>) -> Result<Option<f64>> {
+        let held_out = self.text.validation().len();
+        if held_out == 0 {
+            return Ok(None);
+        }
+        let tokens = self.text.tokens();
+        let (nats, _) = cross_entropy(network, tokens, tokens.len() - held_out)?;
+        Ok(Some(nats))
+    }
+
+    fn evaluate(&mut self, network: &mut Network<f32>) -> Result<Evaluation> {
+        Ok(Evaluation::Language(evaluate(network, &self.text)?))
+    }
+}
+
+/// Measures a model on the validation part of a text, or on its training part where there is none.
+pub(crate) fn evaluate(network: &mut Network<f32>, text: &Text) -> Result<LanguageReport> {
+    let (tokens, size) = (text.tokens(), text.vocabulary().size());
+    let (part, first) = if text.validation().is_empty() {
+        ("training", 1)
+    } else {
+        ("validation", text.train().len())
+    };
+    let measured = cross_entropy(network, tokens, first)?;
+    let baselines = (
+        unigram(text.train(), &tokens[first..], size, ADDED_COUNT),
+        bigram(text.train(), &tokens[first - 1..], size, ADDED_COUNT),
+    );
+    Ok(LanguageReport::new(part, measured, baselines))
+}
+
+/// The mean cross-entropy in nats of `tokens[first..]`, every token once, each after all that stand
+/// before it, and their number.
+///
+/// Long texts are read in up to 16 lanes side by side, each with its state carried to its end. A lane
+/// begins 256 tokens early with a zero state; what it says about those is not counted.
+pub(crate) fn cross_entropy(
+    network: &mut Network<f32>,
+    tokens: &[u32],
+    first: usize,
+) -> Result<(f64, u64)> {
+    let first = first.max(1);
+    let count = tokens.len().saturating_sub(first);
+    if count == 0 {
+        return Err(Error::usage("the text has no token to predict; give at least two"));
+    }
+    let lanes = (count / (4 * WARM_UP)).clamp(1, LANES);
+    let each = count.div_ceil(lanes);
+    // Of each lane: where it starts to read, where to count, where it ends.
+    let spans: Vec<(usize, usize, usize)> = (0..lanes)
+        .map(|lane| {
+            let start = (first + lane * each).min(tokens.len());
+            let end = (start + each).min(tokens.len());
+            (start.saturating_sub(1 + WARM_UP), start, end)
+        })
+        .collect();
+    let lengths = spans.iter().map(|(read, _, end)| end - read - 1);
+    let lengths: Vec<usize> = lengths.collect();
+    let longest = lengths.iter().copied().max().unwrap_or(0);
+    let loss = Loss::CrossEntropy { label_smoothing: 0.0 };
+    let width = network.output_width();
+    let mut state = State::zero(network.description(), lanes);
+    let (mut sum, mut counted, mut classes) = (0.0, 0.0, Vec::new());
+    for from in (0..longest).step_by(AT_ONCE) {
+        let steps = AT_ONCE.min(longest - from);
+        let (mut x, mut y) = (vec![0; steps * lanes], vec![IGNORE; steps * lanes]);
+        let mut now = vec![0; lanes];
+        for (lane, &(read, start, _)) in spans.iter().enumerate() {
+            now[lane] = lengths[lane].saturating_sub(from).min(steps);
+            for step in 0..now[lane] {
+                let at = read + from + step;
+                x[step * lanes + lane] = tokens[at];
+                if at + 1 >= start {
+                    y[step * lanes + lane] = tokens[at + 1];
+                }
+            }
+        }
+        let batch = Batch::new(steps, lanes, Input::Tokens(&x)).lengths(&now);
+        let outputs = network.forward(&batch, Some(&mut state), Mode::Infer);
+        let outputs = outputs.map_err(refused)?.to_vec();
+        network.order().gather(&y, &mut classes);
+        let value = loss.forward(Outputs::new(&outputs, width), Targets::Classes(&classes))?;
+        sum += value.mean * value.count;
+        counted += value.count;
+    }
+    Ok((sum / counted, counted as u64))
+}

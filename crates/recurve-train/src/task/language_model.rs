@@ -1,0 +1,226 @@
+//! A trained language model in use: to continue a text, to measure one, to read one as it comes.
+
+use super::generation::{GenerateOptions, Sampler, softmax};
+use super::language::{cross_entropy, evaluate};
+use super::report::LanguageReport;
+use crate::config::DataConfig;
+use crate::data::{Text, Vocabulary};
+use crate::error::{Error, Result};
+use crate::model_file::{ModelFile, Reader, engine, unsound};
+use recurve_nn::{Engine, Network, Session, State};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+/// A trained language model.
+#[derive(Clone, Debug)]
+pub struct LanguageModel {
+    file: ModelFile,
+    vocabulary: Vocabulary,
+    engine: Engine,
+}
+
+impl LanguageModel {
+    /// Loads a language model from a run folder or a model file.
+    ///
+    /// # Errors
+    /// There is none, or the model is for another task.
+    pub fn load(path: &Path) -> Result<Self> {
+        Self::of(ModelFile::load(path)?)
+    }
+
+    /// Uses a model that was loaded.
+    ///
+    /// # Errors
+    /// The model is for another task.
+    pub fn of(file: ModelFile) -> Result<Self> {
+        let Reader::Text(vocabulary) = file.reader() else {
+            return Err(Error::usage(format!(
+                "`{}` forecasts tables, a language model is needed here; use it with forecast, \
+                 predict or eval",
+                file.name()
+            )));
+        };
+        Ok(Self { vocabulary: vocabulary.clone(), engine: engine(0)?, file })
+    }
+
+    /// The same with this many threads; 0 takes all.
+    ///
+    /// # Errors
+    /// `RECURVE_ISA` names an instruction set that is not there.
+    pub fn with_threads(mut self, threads: usize) -> Result<Self> {
+        self.engine = engine(threads)?;
+        Ok(self)
+    }
+
+    /// The model and everything it was saved with.
+    pub fn file(&self) -> &ModelFile {
+        &self.file
+    }
+
+    /// The tokens it knows.
+    pub fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+
+    fn network(&self) -> Result<Network<f32>> {
+        let model = self.file.model();
+        let mut network = Network::new(model.description(), self.engine).map_err(unsound)?;
+        network.load(model.values(), false);
+        Ok(network)
+    }
+
+    /// Continues a prompt and gives the bytes of each token as it is drawn, until the length is
+    /// reached or the receiver breaks off. An empty prompt stands for a line break.
+    ///
+    /// # Errors
+    /// The prompt holds a character the model does not know, or an option is out of range.
+    pub fn generate(
+        &self,
+        prompt: &str,
+        options: &GenerateOptions,
+        receive: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<()> {
+        let mut sampler = Sampler::new(options)?;
+        let mut stream = self.stream()?;
+        let mut prompt = self.vocabulary.encode("the prompt", prompt)?;
+        if prompt.is_empty() {
+            prompt.push(self.first_token());
+        }
+        for &token in &prompt {
+            stream.push(token)?;
+        }
+        for _ in 0..options.length {
+            let token = sampler.draw(stream.outputs());
+            if receive(&self.vocabulary.decode_bytes(&[token])).is_break() {
+                break;
+            }
+            stream.push(token)?;
+        }
+        Ok(())
+    }
+
+    /// A line break, or the first token where there is none.
+    fn first_token(&self) -> u32 {
+        self.vocabulary.encode("", "\n").map_or(0, |tokens| tokens[0])
+    }
+
+    /// The `count` most probable tokens after a text, each with its probability.
+    ///
+    /// # Errors
+    /// The text holds a character the model does not know.
+    pub fn next(&self, text: &str, count: usize) -> Result<Vec<(String, f64)>> {
+        let mut stream = self.stream()?;
+        let mut tokens = self.vocabulary.encode("the text", text)?;
+        if tokens.is_empty() {
+            tokens.push(self.first_token());
+        }
+        for &token in &tokens {
+            stream.push(token)?;
+        }
+        let mut ranked: Vec<(f64, u32)> = stream.probabilities().into_iter().zip(0..).collect();
+        ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
+        ranked.truncate(count);
+        Ok(ranked.into_iter().map(|(p, token)| (self.vocabulary.decode(&[token]), p)).collect())
+    }
+
+    /// Measures the model on the part of its own text that did not train it.
+    ///
+    /// # Errors
+    /// The text is not where it was, or has changed.
+    pub fn evaluate_own(&self, moved_to: Option<&Path>) -> Result<LanguageReport> {
+        let path = self.file.data().locate(moved_to)?;
+        let DataConfig::Language(options) = &self.file.config().data else {
+            return Err(Error::usage("the model is not a language model"));
+        };
+        let text = Text::read_with(&path, &self.vocabulary, options.validation)?;
+        evaluate(&mut self.network()?, &text)
+    }
+
+    /// Measures the model on all of another text.
+    ///
+    /// # Errors
+    /// The text cannot be read, or holds a character the model does not know.
+    pub fn evaluate_text(&self, path: &Path) -> Result<LanguageReport> {
+        let text = Text::read_with(path, &self.vocabulary, 0.0)?;
+        let measured = cross_entropy(&mut self.network()?, text.tokens(), 1)?;
+        Ok(LanguageReport::new("all", measured, (None, None)))
+    }
+
+    /// A stream of tokens, from a zero state.
+    ///
+    /// # Errors
+    /// The model cannot run step by step.
+    pub fn stream(&self) -> Result<LanguageStream> {
+        let session = Session::new(self.file.model(), self.engine, 1).map_err(unsound)?;
+        Ok(LanguageStream {
+            outputs: vec![0.0; self.vocabulary.size()],
+            vocabulary: self.vocabulary.clone(),
+            session,
+        })
+    }
+}
+
+/// A language model that reads one token after the other.
+pub struct LanguageStream {
+    session: Session<f32>,
+    vocabulary: Vocabulary,
+    outputs: Vec<f32>,
+}
+
+impl LanguageStream {
+    /// Reads a token.
+    ///
+    /// # Errors
+    /// The token is not in the vocabulary, or the outputs are no numbers any more.
+    pub fn push(&mut self, token: u32) -> Result<()> {
+        if token as usize >= self.vocabulary.size() {
+            return Err(Error::usage(format!(
+                "there is no token {token} in a vocabulary of {}",
+                self.vocabulary.size()
+            )));
+        }
+        self.outputs.copy_from_slice(self.session.step_tokens(&[token]));
+        if self.outputs.iter().all(|output| output.is_finite()) {
+            return Ok(());
+        }
+        Err(Error::failed(
+            "the model gives outputs that are no numbers; train it again with a smaller learning rate",
+        ))
+    }
+
+    /// Reads text.
+    ///
+    /// # Errors
+    /// The text holds a character the model does not know.
+    pub fn push_text(&mut self, source: &str, text: &str) -> Result<()> {
+        for token in self.vocabulary.encode(source, text)? {
+            self.push(token)?;
+        }
+        Ok(())
+    }
+
+    /// What the model says about the next token before it is made probabilities: `[vocabulary]`.
+    pub fn outputs(&self) -> &[f32] {
+        &self.outputs
+    }
+
+    /// The probability of each token to come next: `[vocabulary]`.
+    pub fn probabilities(&self) -> Vec<f64> {
+        softmax(&self.outputs, 1.0).collect()
+    }
+
+    /// The tokens.
+    pub fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+
+    /// What the model remembers, to save it.
+    pub fn state(&self) -> &State<f32> {
+        self.session.state()
+    }
+
+    /// What the model remembers, to restore it.
+    pub fn state_mut(&mut self) -> &mut State<f32> {
+        self.session.state_mut()
+    }
+}

@@ -1,0 +1,209 @@
+//! How a trainer comes to be: from data and settings, from a checkpoint, with weights of another run.
+
+use super::progress::{EpochSums, Progress};
+use super::{Trainer, save, start};
+use crate::checkpoint::{Checkpoint, remove_leftovers};
+use crate::config::{Config, DataConfig, Settings, Task};
+use crate::data::{self, DataPlan, Kind, Position, Series, Table, Text};
+use crate::error::{Error, Result};
+use crate::model_file::{DataSource, ModelFile, Reader, engine, unsound};
+use crate::nan_policy::{NanGuard, Skipped};
+use crate::optimiser::Optimiser;
+use crate::run::RunFolder;
+use crate::schedule::Schedule;
+use crate::stopping::EarlyStopping;
+use crate::task::{ForecastLearner, LanguageLearner, Learner};
+use recurve_nn::{Model, Network};
+use std::path::Path;
+
+impl Trainer {
+    /// Reads the data, guesses what the settings leave open, and checks everything. Writes nothing.
+    ///
+    /// # Errors
+    /// The data or a setting is wrong; the message names it.
+    pub fn prepare(data: &Path, settings: &Settings) -> Result<Self> {
+        let mut notes = Vec::new();
+        let task = match settings.task() {
+            Some(task) => task,
+            None => {
+                let guess = data::guess(data)?;
+                let task = match guess.kind {
+                    Kind::Table => Task::Forecast,
+                    Kind::Text => Task::Language,
+                };
+                notes
+                    .push(format!("task {task}: {} (change: data.task)", guess.reasons.join(", ")));
+                task
+            }
+        };
+        let config = Config::complete(task, settings)?;
+        // Read before the data is, so that a change in between is found out on resuming.
+        let source = DataSource::of(data)?;
+        Self::build(data, config, source, notes, None)
+    }
+
+    /// A run as its folder says it stands; training goes on from there. The data lies where it was,
+    /// or at `moved_to`.
+    ///
+    /// # Errors
+    /// The folder holds no whole checkpoint, or the data is not there or has changed.
+    pub fn resume(folder: &RunFolder, moved_to: Option<&Path>) -> Result<Self> {
+        let path = folder.checkpoint();
+        if !path.exists() {
+            return Err(Error::usage(format!(
+                "`{}` has no last.ckpt to resume from; train anew",
+                folder.path().display()
+            )));
+        }
+        remove_leftovers(&path)?;
+        remove_leftovers(folder.model())?;
+        let checkpoint = Checkpoint::load(&path)?;
+        let told = |error: Error| error.context(format!("`{}`", path.display()));
+        let facts = save::facts(&checkpoint).map_err(told)?;
+        let data = facts.data.locate(moved_to)?;
+        let source =
+            DataSource { path: std::path::absolute(&data).unwrap_or(data.clone()), ..facts.data };
+        let mut trainer =
+            Self::build(&data, facts.config, source, Vec::new(), Some(&facts.reader))?;
+        if trainer.model.description() != &facts.description {
+            return Err(told(Error::usage(
+                "the description of the checkpoint is not that of its configuration",
+            )));
+        }
+        trainer.restore(&checkpoint).map_err(told)?;
+        trainer.resumed = true;
+        trainer.notes = vec![format!(
+            "resumed at epoch {} of {}, step {}",
+            (trainer.progress.position.epoch + 1).min(trainer.config.train.epochs),
+            trainer.config.train.epochs,
+            trainer.progress.step
+        )];
+        Ok(trainer)
+    }
+
+    fn build(
+        data: &Path,
+        mut config: Config,
+        source: DataSource,
+        mut notes: Vec<String>,
+        reader: Option<&Reader>,
+    ) -> Result<Self> {
+        let learner: Box<dyn Learner> = match (&mut config.data, reader) {
+            (DataConfig::Forecast(options), reader) => {
+                let table = Table::read(data)?;
+                let plan = match reader {
+                    Some(Reader::Table(plan)) => plan.clone(),
+                    _ => DataPlan::new(&table, options)?,
+                };
+                notes.extend(plan.describe(&table));
+                *options = plan.options();
+                let series = Series::new(&table, &plan)?;
+                Box::new(ForecastLearner::new(series, &config)?)
+            }
+            (DataConfig::Language(options), reader) => {
+                let text = match reader {
+                    Some(Reader::Text(vocabulary)) => {
+                        Text::read_with(data, vocabulary, options.validation)?
+                    }
+                    _ => Text::read(data, options)?,
+                };
+                notes.push(format!("{}: {}", data.display(), text.describe()));
+                options.vocabulary = Some(text.vocabulary().kind());
+                Box::new(LanguageLearner::new(text, &config)?)
+            }
+        };
+        let mut model = Model::new(learner.description(&config)).map_err(unsound)?;
+        start::initialise(&mut model, &config.initialise, config.train.seed)?;
+        let network = Network::new(model.description(), engine(config.train.threads)?);
+        let optimiser = Optimiser::new(config.optimiser, model.values().len())?;
+        let steps = learner.batches().div_ceil(config.train.accumulate) as u64;
+        let steps = steps * config.train.epochs;
+        let schedule = Schedule::new(config.schedule, config.optimiser.learning_rate(), steps)?;
+        let stopping = EarlyStopping::new(config.stopping)?;
+        notes.push(format!(
+            "{} of {} units, {} layer{}: {} weights; {} batches of {} {} in an epoch",
+            config.model.cell.name(),
+            config.model.hidden,
+            config.model.layers,
+            if config.model.layers == 1 { "" } else { "s" },
+            model.values().len(),
+            learner.batches(),
+            config.train.batch,
+            if config.task() == Task::Forecast { "windows" } else { "lanes" }
+        ));
+        Ok(Self {
+            progress: Progress {
+                position: Position::default(),
+                step: 0,
+                epoch: EpochSums::default(),
+                skipped: Skipped::default(),
+                stopping: stopping.state(),
+                plateau: schedule.state(),
+                history: Vec::new(),
+                ended: None,
+            },
+            optimiser: optimiser.without_decay(&start::without_decay(&model))?,
+            network: network.map_err(unsound)?,
+            guard: NanGuard::new(config.nan),
+            reader: learner.reader(),
+            best: None,
+            best_is_new: false,
+            resumed: false,
+            config,
+            source,
+            notes,
+            learner,
+            model,
+            schedule,
+            stopping,
+        })
+    }
+
+    /// Starts from the weights of another run instead of random ones.
+    ///
+    /// # Errors
+    /// The run was already begun, or the other model is of another description or vocabulary; the
+    /// message names what differs.
+    pub fn load_weights(&mut self, from: &Path) -> Result<()> {
+        if self.progress.step > 0 {
+            return Err(Error::usage(
+                "weights can be loaded into a new run only; this one is resumed",
+            ));
+        }
+        let other = ModelFile::load(from)?;
+        let told = |message: String| {
+            Error::usage(format!("the weights of `{}` do not fit: {message}", other.name()))
+        };
+        if let (Reader::Text(own), Reader::Text(theirs)) = (&self.reader, other.reader())
+            && own != theirs
+        {
+            return Err(told(format!(
+                "its vocabulary of {} tokens is another than that of this text, of {}",
+                theirs.size(),
+                own.size()
+            )));
+        }
+        for entry in self.model.entries().iter() {
+            let found = other.model().entries().get(&entry.name);
+            let Some(found) = found else {
+                let name = &entry.name;
+                return Err(told(format!("it has no tensor `{name}`")));
+            };
+            if found.shape != entry.shape || found.role != entry.role {
+                return Err(told(format!(
+                    "the tensor `{}` is {:?} there and {:?} here",
+                    entry.name, found.shape, entry.shape
+                )));
+            }
+        }
+        for entry in other.model().entries().iter() {
+            if self.model.entries().get(&entry.name).is_none() {
+                let name = &entry.name;
+                return Err(told(format!("the tensor `{name}` has no place here")));
+            }
+        }
+        self.model.values_mut().copy_from_slice(other.model().values());
+        self.notes.push(format!("starts from the weights of {}", other.name()));
+        Ok(())
+    }
+}

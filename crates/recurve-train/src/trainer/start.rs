@@ -1,0 +1,117 @@
+//! The first weights of a model, by what each part of them is for.
+
+use crate::config::InitialiseConfig;
+use crate::error::Result;
+use crate::initialise::{Blocks, add_to_gate, generator};
+use recurve_cell::{Cell, CoupledLstm, Gru, GruResetBefore, Lstm, Rnn, Tanh};
+use recurve_nn::{CellKind, Entry, Model, Role};
+use std::ops::Range;
+
+/// Fills the weights of a model. Biases start at 0 but for the forget gate, gains at 1.
+///
+/// # Errors
+/// An option outside its range.
+pub fn initialise(model: &mut Model<f32>, config: &InitialiseConfig, seed: u64) -> Result<()> {
+    let entries: Vec<Entry> = model.entries().iter().cloned().collect();
+    for entry in entries {
+        let values = &mut model.values_mut()[entry.range];
+        let mut rng = generator(seed, &entry.name);
+        let cols = entry.shape.last().copied().unwrap_or(1);
+        let blocks = |kind: CellKind| {
+            let gates = gates(kind);
+            Blocks { blocks: gates, rows: entry.shape[0] / gates, cols }
+        };
+        let whole = Blocks::one(entry.shape[0], cols);
+        match entry.role {
+            Role::InputWeights(kind) => config.input.fill(values, blocks(kind), &mut rng)?,
+            Role::RecurrentWeights(kind) => {
+                config.recurrent.fill(values, blocks(kind), &mut rng)?;
+            }
+            Role::Embedding => config.embedding.fill(values, whole, &mut rng)?,
+            Role::LinearWeights => config.output.fill(values, whole, &mut rng)?,
+            Role::InputBias(kind) => {
+                values.fill(0.0);
+                if let Some(gate) = kind.forget_gate() {
+                    add_to_gate(values, gate, gates(kind), config.forget_bias)?;
+                }
+            }
+            Role::Gain => values.fill(1.0),
+            Role::RecurrentBias(_) | Role::Peepholes | Role::LinearBias | Role::Shift => {
+                values.fill(0.0);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The parts of the weights that weight decay leaves alone: their size means nothing.
+pub fn without_decay(model: &Model<f32>) -> Vec<Range<usize>> {
+    let free = |entry: &&Entry| {
+        matches!(
+            entry.role,
+            Role::InputBias(_)
+                | Role::RecurrentBias(_)
+                | Role::LinearBias
+                | Role::Gain
+                | Role::Shift
+        )
+    };
+    let entries = model.entries().iter().filter(free);
+    entries.map(|entry| entry.range.clone()).collect()
+}
+
+fn gates(kind: CellKind) -> usize {
+    match kind {
+        CellKind::RnnTanh | CellKind::RnnRelu => Rnn::<Tanh>::GATES,
+        CellKind::Lstm | CellKind::LstmPeephole => <Lstm>::GATES,
+        CellKind::LstmCoupled | CellKind::LstmCoupledPeephole => <CoupledLstm>::GATES,
+        CellKind::Gru => Gru::GATES,
+        CellKind::GruResetBefore => GruResetBefore::GATES,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Task};
+    use recurve_nn::{Bias, Description, Recurrent};
+
+    #[test]
+    fn every_part_starts_as_it_should() {
+        let config = Config::of(Task::Language).initialise;
+        for kind in CellKind::ALL {
+            let stack = Recurrent::new(kind, 8).layers(2).bias(Bias::Two);
+            let description = Description::tokens(5).embedding(6);
+            let description = description.recurrent(stack).layer_norm().linear(5);
+            let mut model = Model::<f32>::new(description).unwrap();
+            initialise(&mut model, &config, 3).unwrap();
+            for entry in model.entries().iter() {
+                let values = &model.values()[entry.range.clone()];
+                let (rows, cols) = (entry.shape[0], entry.shape[entry.shape.len() - 1]);
+                match entry.role {
+                    Role::RecurrentWeights(_) => {
+                        // Orthogonal gate by gate: every row has length 1.
+                        for row in values.chunks_exact(cols) {
+                            let square: f32 = row.iter().map(|x| x * x).sum();
+                            assert!((square - 1.0).abs() < 1e-5, "{kind:?} {square}");
+                        }
+                    }
+                    Role::InputWeights(_) => {
+                        let bound = (6.0 / (rows / gates(kind) + cols) as f32).sqrt();
+                        assert!(values.iter().all(|x| x.abs() <= bound && *x != 0.0));
+                    }
+                    Role::InputBias(_) => {
+                        let ones = values.iter().filter(|x| **x == 1.0).count();
+                        let open = if kind.forget_gate().is_some() { 8 } else { 0 };
+                        assert_eq!(ones, open, "{kind:?}");
+                    }
+                    Role::Gain => assert!(values.iter().all(|x| *x == 1.0)),
+                    Role::Embedding | Role::LinearWeights => {
+                        assert!(values.iter().all(|x| *x != 0.0));
+                    }
+                    _ => assert!(values.iter().all(|x| *x == 0.0), "{}", entry.name),
+                }
+            }
+        }
+    }
+}
