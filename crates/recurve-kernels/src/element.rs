@@ -3,7 +3,9 @@
 use crate::isa::{Array4, Simd};
 #[cfg(target_arch = "x86_64")]
 use crate::isa::{F32x8, F32x16, F64x4, F64x8};
+use crate::memory::Buffer;
 use recurve_cell::{Lanes, Real};
+use std::cell::RefCell;
 
 /// `f32` or `f64`, with the vectors of each instruction set.
 pub trait Element: Real {
@@ -18,6 +20,19 @@ pub trait Element: Real {
     fn portable_sigmoid(x: Array4<Self>) -> Array4<Self>;
     /// The portable vector's hyperbolic tangent.
     fn portable_tanh(x: Array4<Self>) -> Array4<Self>;
+    /// Memory of this thread for copies of operands, kept from product to product.
+    fn with_copies<R>(work: impl FnOnce(&mut Buffer<Self>) -> R) -> R;
+}
+
+macro_rules! with_copies {
+    ($element:ident) => {
+        fn with_copies<R>(work: impl FnOnce(&mut Buffer<$element>) -> R) -> R {
+            thread_local! {
+                static COPIES: RefCell<Buffer<$element>> = const { RefCell::new(Buffer::new()) };
+            }
+            COPIES.with_borrow_mut(work)
+        }
+    };
 }
 
 impl Element for f32 {
@@ -33,6 +48,7 @@ impl Element for f32 {
     fn portable_tanh(x: Array4<f32>) -> Array4<f32> {
         crate::math::tanh(x)
     }
+    with_copies!(f32);
 }
 
 impl Element for f64 {
@@ -48,4 +64,5 @@ impl Element for f64 {
     fn portable_tanh(x: Array4<f64>) -> Array4<f64> {
         x.by_lane(Lanes::tanh)
     }
+    with_copies!(f64);
 }

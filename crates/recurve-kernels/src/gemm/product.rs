@@ -7,7 +7,7 @@ use crate::Engine;
 use crate::element::Element;
 use crate::gemm::packed::{Matrix, Packed};
 use crate::gemm::tile::{Ahead, Cut, Tile, Tiles, VECTORS};
-use crate::memory::{Buffer, RowsMut, Shared};
+use crate::memory::{RowsMut, Shared};
 use crate::pool::{Member, together};
 use std::ops::Range;
 
@@ -87,41 +87,44 @@ impl<E: Element> Task<'_, E> {
     /// # Safety
     /// Nobody else touches these sums meanwhile.
     unsafe fn run(&self, rows: Range<usize>, panels: Range<usize>) {
-        let transposed = self.a.column_stride != 1;
-        let mut copy = Buffer::new();
-        if transposed {
-            copy.resize(HEIGHT * DEPTH);
-        }
-        let height = if transposed { HEIGHT } else { usize::MAX };
-        let mut first = rows.start;
-        while first < rows.end {
-            let count = height.min(rows.end - first);
+        if self.a.column_stride == 1 {
+            let left = |k: usize| {
+                let start = self.a.data[rows.start * self.a.row_stride + k..].as_ptr();
+                Left { start, row: self.a.row_stride, k: 1 }
+            };
             for k in (0..self.a.columns).step_by(DEPTH) {
-                let depth = DEPTH.min(self.a.columns - k);
-                let left = if transposed {
-                    self.copy_left(&mut copy, first, count, k, depth);
-                    Left { start: copy.as_ptr(), row: 1, k: count }
-                } else {
-                    let start = self.a.data[first * self.a.row_stride + k..].as_ptr();
-                    Left { start, row: self.a.row_stride, k: 1 }
-                };
-                for panel in panels.clone() {
+                // SAFETY: the caller's promise.
+                unsafe { self.stretch(&rows, &panels, k, &left(k)) }
+            }
+            return;
+        }
+        E::with_copies(|copy| {
+            copy.resize(HEIGHT * DEPTH);
+            for first in rows.clone().step_by(HEIGHT) {
+                let rows = first..(first + HEIGHT).min(rows.end);
+                for k in (0..self.a.columns).step_by(DEPTH) {
+                    self.copy_left(copy, &rows, k);
+                    let left = Left { start: copy.as_ptr(), row: 1, k: rows.len() };
                     // SAFETY: the caller's promise.
-                    unsafe { self.panel(panel, first, count, k, depth, &left) }
+                    unsafe { self.stretch(&rows, &panels, k, &left) }
                 }
             }
-            first += count;
-        }
+        });
     }
 
-    /// Copies `count` rows of a transposed left operand to `[depth][count]`.
-    fn copy_left(&self, copy: &mut [E], first: usize, count: usize, k: usize, depth: usize) {
+    /// Rows of K from `k` on that one stretch covers.
+    fn depth(&self, k: usize) -> usize {
+        DEPTH.min(self.a.columns - k)
+    }
+
+    /// Copies rows of a transposed left operand to `[depth][rows]`.
+    fn copy_left(&self, copy: &mut [E], rows: &Range<usize>, k: usize) {
         let a = &self.a;
-        for at in 0..depth {
-            let from = &a.data[(k + at) * a.column_stride + first * a.row_stride..];
-            let to = &mut copy[at * count..][..count];
+        for at in 0..self.depth(k) {
+            let from = &a.data[(k + at) * a.column_stride + rows.start * a.row_stride..];
+            let to = &mut copy[at * rows.len()..][..rows.len()];
             if a.row_stride == 1 {
-                to.copy_from_slice(&from[..count]);
+                to.copy_from_slice(&from[..rows.len()]);
             } else {
                 for (r, to) in to.iter_mut().enumerate() {
                     *to = from[r * a.row_stride];
@@ -130,69 +133,69 @@ impl<E: Element> Task<'_, E> {
         }
     }
 
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "the ranges of one block; a struct would only rename them"
-    )]
-    unsafe fn panel(
-        &self,
-        panel: usize,
-        first: usize,
-        count: usize,
-        k: usize,
-        depth: usize,
-        left: &Left<E>,
-    ) {
+    /// Adds the products of one stretch of K.
+    ///
+    /// # Safety
+    /// As for [`Task::run`].
+    unsafe fn stretch(&self, rows: &Range<usize>, panels: &Range<usize>, k: usize, left: &Left<E>) {
+        for panel in panels.clone() {
+            self.tiles.cut(rows.len(), self.b.panels().vectors(panel), |cut| {
+                // SAFETY: the caller's promise.
+                unsafe { self.tile(panel, cut.first + rows.start, cut, k, left) }
+            });
+        }
+    }
+
+    /// One tile: rows from `row` on of one panel. Where the panel is wider than the result, the sums
+    /// go by way of `edge`.
+    ///
+    /// # Safety
+    /// As for [`Task::run`].
+    unsafe fn tile(&self, panel: usize, row: usize, cut: Cut, k: usize, left: &Left<E>) {
         let panels = self.b.panels();
-        let (lanes, vectors) = (self.tiles.lanes, panels.vectors(panel));
+        let (lanes, vectors, rows) = (self.tiles.lanes, panels.vectors(panel), cut.rows);
         let column = panels.first(panel) * lanes;
         let width = (vectors * lanes).min(self.b.columns() - column);
         let mut edge = [E::default(); 8 * VECTORS * 16];
-        self.tiles.cut(count, vectors, |Cut { first: r, rows, .. }| {
-            // SAFETY: the sums of these rows and columns are inside the result, and the caller's own;
-            // where the panel is wider than the result, they go by way of `edge`.
-            unsafe {
-                let sums = self.sums.at((first + r) * self.stride + column);
-                let whole = width == vectors * lanes;
-                let (c, c_row) =
-                    if whole { (sums, self.stride) } else { (edge.as_mut_ptr(), vectors * lanes) };
-                if !whole {
-                    for row in 0..rows {
-                        sums.add(row * self.stride)
-                            .copy_to_nonoverlapping(c.add(row * c_row), width);
-                    }
-                }
-                self.tiles.run(
-                    rows,
-                    vectors,
-                    &Tile {
-                        a: left.start.add(r * left.row),
-                        a_row: left.row,
-                        a_k: left.k,
-                        a_segment: 0,
-                        b: self.b.panel(panel, k),
-                        b_k: vectors * lanes,
-                        b_segment: 0,
-                        length: depth,
-                        segments: 1,
-                        c,
-                        c_row,
-                        start: c,
-                        start_row: c_row,
-                        ahead: Ahead::nothing(c),
-                    },
-                );
-                if !whole {
-                    for row in 0..rows {
-                        sums.add(row * self.stride)
-                            .copy_from_nonoverlapping(c.add(row * c_row), width);
-                    }
+        // SAFETY: the sums of these rows and columns are inside the result, and the caller's own; the
+        // edge has room for the largest tile.
+        unsafe {
+            let sums = self.sums.at(row * self.stride + column);
+            let whole = width == vectors * lanes;
+            let (c, c_row) =
+                if whole { (sums, self.stride) } else { (edge.as_mut_ptr(), vectors * lanes) };
+            if !whole {
+                for r in 0..rows {
+                    c.add(r * c_row).copy_from_nonoverlapping(sums.add(r * self.stride), width);
                 }
             }
-        });
+            let tile = Tile {
+                a: left.start.add(cut.first * left.row),
+                a_row: left.row,
+                a_k: left.k,
+                a_segment: 0,
+                b: self.b.panel(panel, k),
+                b_k: vectors * lanes,
+                b_segment: 0,
+                length: self.depth(k),
+                segments: 1,
+                c,
+                c_row,
+                start: c,
+                start_row: c_row,
+                ahead: Ahead::nothing(c),
+            };
+            self.tiles.run(rows, vectors, &tile);
+            if !whole {
+                for r in 0..rows {
+                    sums.add(r * self.stride).copy_from_nonoverlapping(c.add(r * c_row), width);
+                }
+            }
+        }
     }
 }
 
+/// Where the left operand of a stretch begins, and the distance of its rows and of its `k`.
 struct Left<E> {
     start: *const E,
     row: usize,

@@ -1,6 +1,6 @@
 //! AVX2 with FMA: 16 registers of 8 `f32` or 4 `f64`.
 
-use super::vector::{f32_lanes, f64_lanes, vector};
+use super::vector::{f32_lanes, f64_lanes, operator, vector};
 use super::{Kernel, Rounded};
 use crate::element::Element;
 use core::arch::x86_64::*;

@@ -1,6 +1,6 @@
 //! AVX-512: 32 registers of 16 `f32` or 8 `f64`.
 
-use super::vector::{f32_lanes, f64_lanes, vector};
+use super::vector::{f32_lanes, f64_lanes, operator, vector};
 use super::{Kernel, Rounded};
 use crate::element::Element;
 use core::arch::x86_64::*;

@@ -1,5 +1,19 @@
 //! What the x86 vector types share: the type, its arithmetic, its loads and stores.
 
+/// An operator on two vectors of a type.
+macro_rules! operator {
+    ($name:ident, $trait:ident, $method:ident, $intrinsic:ident) => {
+        impl core::ops::$trait for $name {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                // SAFETY: a value of this type exists only where its instructions do (`Simd`).
+                unsafe { Self($intrinsic(self.0, other.0)) }
+            }
+        }
+    };
+}
+
 /// Declares a vector type `$name` over the intrinsic type `$raw`.
 macro_rules! vector {
     ($(#[$doc:meta])* $name:ident, $raw:ident, $elem:ident, $lanes:literal, sums $sums:literal,
@@ -8,30 +22,9 @@ macro_rules! vector {
         #[derive(Clone, Copy)]
         pub struct $name(pub(super) $raw);
 
-        impl core::ops::Add for $name {
-            type Output = Self;
-            #[inline(always)]
-            fn add(self, other: Self) -> Self {
-                // SAFETY: a value of this type exists only where its instructions do (`Simd`).
-                unsafe { Self($add(self.0, other.0)) }
-            }
-        }
-        impl core::ops::Sub for $name {
-            type Output = Self;
-            #[inline(always)]
-            fn sub(self, other: Self) -> Self {
-                // SAFETY: as for addition.
-                unsafe { Self($sub(self.0, other.0)) }
-            }
-        }
-        impl core::ops::Mul for $name {
-            type Output = Self;
-            #[inline(always)]
-            fn mul(self, other: Self) -> Self {
-                // SAFETY: as for addition.
-                unsafe { Self($mul(self.0, other.0)) }
-            }
-        }
+        operator!($name, Add, add, $add);
+        operator!($name, Sub, sub, $sub);
+        operator!($name, Mul, mul, $mul);
         impl core::ops::Neg for $name {
             type Output = Self;
             #[inline(always)]
@@ -42,12 +35,12 @@ macro_rules! vector {
         impl $name {
             #[inline(always)]
             pub(super) fn constant(self, value: $elem) -> Self {
-                // SAFETY: as for addition.
+                // SAFETY: as for the operators.
                 unsafe { Self($splat(value)) }
             }
             #[inline(always)]
             pub(super) fn fused(self, factor: Self, addend: Self) -> Self {
-                // SAFETY: as for addition.
+                // SAFETY: as for the operators.
                 unsafe { Self($fma(self.0, factor.0, addend.0)) }
             }
         }
@@ -161,4 +154,4 @@ macro_rules! f32_lanes {
     };
 }
 
-pub(super) use {f32_lanes, f64_lanes, vector};
+pub(super) use {f32_lanes, f64_lanes, operator, vector};

@@ -123,19 +123,12 @@ pub(crate) fn expected<C: Cell>(case: &Case) -> Results<f64> {
     layer.backward(&sequences, &n.x, &tape, &mut errors, &mut gradients);
     let (dh0, dc0) = apart(&d_state);
     let [dw, dr, db, db_r, dp] = d;
-    vec![
-        ("y", y),
-        ("hn", hn),
-        ("cn", cn),
-        ("dx", dx),
-        ("dh0", dh0),
-        ("dc0", dc0),
-        ("dw", dw),
-        ("dr", dr),
-        ("db", db),
-        ("db_r", db_r),
-        ("dp", dp),
-    ]
+    named([y, hn, cn, dx, dh0, dc0, dw, dr, db, db_r, dp])
+}
+
+fn named<E>(values: [Vec<E>; 11]) -> Results<E> {
+    let names = ["y", "hn", "cn", "dx", "dh0", "dc0", "dw", "dr", "db", "db_r", "dp"];
+    names.into_iter().zip(values).collect()
 }
 
 fn narrowed<E: Real>(values: &[f64]) -> Vec<E> {
@@ -205,19 +198,7 @@ pub(crate) fn computed<E: Element, C: Cell>(case: &Case, engine: Engine) -> Resu
     layer.backward(&batch, &mut tape, errors, WeightsMut { w: dw, r: dr, b: db, b_r: db_r, p: dp });
     let dx = padded(&|row| dx[row * x_row..][..i].to_vec(), i);
     let [dw, dr, db, db_r, dp] = d;
-    vec![
-        ("y", y),
-        ("hn", hn),
-        ("cn", cn),
-        ("dx", dx),
-        ("dh0", dh0),
-        ("dc0", dc0),
-        ("dw", dw),
-        ("dr", dr),
-        ("db", db),
-        ("db_r", db_r),
-        ("dp", dp),
-    ]
+    named([y, hn, cn, dx, dh0, dc0, dw, dr, db, db_r, dp])
 }
 
 /// Compares two results, each relative to its largest value.
