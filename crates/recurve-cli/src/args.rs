@@ -74,7 +74,7 @@ pub(crate) struct Train {
     #[arg(long, value_name = "DIR", default_value = "runs")]
     pub(crate) runs: PathBuf,
     /// Continue this run exactly where it stopped.
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["load", "task", "config", "set", "name", "runs", "threads"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["load", "task", "config", "set", "name", "runs"])]
     pub(crate) resume: Option<PathBuf>,
     /// Begin with the weights of this run.
     #[arg(long, value_name = "RUN")]
@@ -90,8 +90,12 @@ pub(crate) struct Train {
 /// A part of the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Part {
-    /// What training held out; DATA is then the training data, wherever it lies now.
+    /// What training held out: the test part, or the validation part where there is no other.
     HeldOut,
+    /// The part that chose the model.
+    Validation,
+    /// The part that was looked at once, at the end; forecasts only.
+    Test,
     /// Everything.
     All,
 }
@@ -104,6 +108,7 @@ pub(crate) struct Eval {
     /// A file to measure on; the data of the training if absent.
     pub(crate) data: Option<PathBuf>,
     /// Which part of it: if absent, held-out of the training data, but all of a DATA that is given.
+    /// For a part other than all, DATA must be the training data, wherever it lies now.
     #[arg(long, value_enum)]
     pub(crate) part: Option<Part>,
     #[command(flatten)]

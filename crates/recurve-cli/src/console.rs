@@ -6,7 +6,6 @@
 use recurve_train::error::{Error, Result};
 use serde::Serialize;
 use std::io::{self, ErrorKind, Write};
-use std::path::Path;
 
 /// Writes to standard output.
 pub(crate) fn write(bytes: &[u8]) -> Result<()> {
@@ -42,37 +41,6 @@ fn written(result: io::Result<()>) -> Result<()> {
 /// Writes a line to standard error.
 pub(crate) fn note(text: impl AsRef<str>) {
     let _ = writeln!(io::stderr().lock(), "{}", text.as_ref());
-}
-
-/// Writes a whole file, or leaves what was there: a temporary file beside it, renamed at the end.
-pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    if path.is_dir() {
-        let text = format!("`{}` is a folder; give the name of a file", path.display());
-        return Err(Error::usage(text));
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".recurve-").suffix(".tmp");
-    #[cfg(unix)]
-    {
-        // The usual rights of a new file; the mask of the process takes away what it must.
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let replace = || -> io::Result<()> {
-        let mut file = builder.tempfile_in(folder.unwrap_or(Path::new(".")))?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
-    };
-    replace().map_err(|error| {
-        Error::failed(format!(
-            "cannot write `{}`; choose a place that can be written and has room",
-            path.display()
-        ))
-        .with_source(error)
-    })
 }
 
 /// Rows in columns, the first left-aligned and the others right-aligned, two blanks apart.
@@ -209,18 +177,5 @@ mod tests {
         let rows: Vec<Vec<String>> =
             rows.iter().map(|row| row.iter().map(ToString::to_string).collect()).collect();
         assert_eq!(columns(&rows), ["a     1", "bcd  23", "é"]);
-    }
-
-    #[test]
-    fn a_file_is_replaced_whole() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = folder.path().join("out.csv");
-        for content in ["old", "new"] {
-            write_file(&path, content.as_bytes()).expect("written");
-            assert_eq!(std::fs::read_to_string(&path).expect("there"), content);
-        }
-        let files = std::fs::read_dir(folder.path()).expect("a folder").count();
-        assert_eq!(files, 1, "no temporary file is left");
-        assert!(write_file(folder.path(), b"x").expect_err("a folder").is_usage());
     }
 }

@@ -95,6 +95,8 @@ fn settings_that_do_not_exist() {
     recurve(folder.path(), &["train", "air.csv", "--task", "translate"])
         .refused(2, &["translate", "forecast"]);
     recurve(folder.path(), &["train", "air.csv", "--name", "a/b"]).refused(2, &["--name a/b"]);
+    recurve(folder.path(), &["train", "air.csv", "--name", "latest"])
+        .refused(2, &["--name latest", "without a path"]);
     assert_eq!(names(folder.path()), ["air.csv", "play.txt", "run.toml"]);
 }
 

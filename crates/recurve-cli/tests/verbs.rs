@@ -95,7 +95,7 @@ fn load_starts_from_the_weights_of_another_run() {
 fn resume_of_a_run_that_is_over_tells_the_same() {
     let folder = support::own_trained();
     let before = fs::read(folder.path().join("runs/air/last.ckpt")).expect("a checkpoint");
-    let args = ["train", "--resume", "runs/air", "--json", "air.csv"];
+    let args = ["train", "--resume", "runs/air", "--json", "--threads", "1", "air.csv"];
     let ran = recurve(folder.path(), &args).done();
     assert_eq!(ran.json()["epochs"], 6);
     let after = fs::read(folder.path().join("runs/air/last.ckpt")).expect("a checkpoint");
@@ -116,12 +116,22 @@ fn eval_measures_the_held_out_part_or_another_file() {
     assert_eq!(all["part"], "all");
     let moved = ["eval", "runs/air", "air.csv", "--part", "held-out", "--json"];
     assert_eq!(recurve(trained(), &moved).done().json(), told);
+    for (part, origins) in [("validation", 2), ("test", 2), ("all", 10)] {
+        let of = ["eval", "runs/air", "--part", part, "--json"];
+        let of = recurve(trained(), &of).done().json();
+        assert_eq!((&of["part"], &of["origins"]), (&part.into(), &origins.into()));
+        assert!(part != "test" || of == told);
+    }
 
     let told = recurve(trained(), &["eval", "runs/play", "--json"]).done().json();
     assert_eq!((&told["task"], &told["part"]), (&"language".into(), &"validation".into()));
     assert!(told["nats"].as_f64().expect("a number") > 0.0);
     let all = recurve(trained(), &["eval", "runs/play", "play.txt"]).done();
     assert!(all.out.contains("nats per token"), "{}", all.out);
+    let validation = ["eval", "runs/play", "--part", "validation", "--json"];
+    assert_eq!(recurve(trained(), &validation).done().json(), told);
+    recurve(trained(), &["eval", "runs/play", "--part", "test"])
+        .refused(2, &["model.safetensors", "a text has no test part", "validation"]);
 }
 
 #[test]

@@ -12,6 +12,16 @@ use std::path::Path;
 
 const TEMPORARY: &str = ".tmp";
 
+/// Writes a file in place of what is there, whole or not at all.
+///
+/// # Errors
+/// The path is no name of a file, the disk is full, or the folder cannot be written; the message names
+/// the path, and what was there before is unchanged.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    replace(path, |out| out.write_all(bytes))
+        .map_err(|error| error.context(format!("cannot write `{}`", path.display())))
+}
+
 /// Writes a file in place of what is there. The caller says in the error what could not be written.
 pub(crate) fn replace(
     path: &Path,
@@ -72,18 +82,24 @@ fn place(path: &Path) -> Result<(&Path, &str)> {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
         return Err(Error::usage("the path does not end in a readable file name"));
     };
-    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
-        return Err(Error::usage(
-            "something that is not a regular file is there; choose another name",
-        ));
+    match fs::metadata(path) {
+        Ok(there) if there.is_dir() => {
+            return Err(Error::usage("a folder is there; give the name of a file"));
+        }
+        Ok(there) if !there.is_file() => {
+            return Err(Error::usage(
+                "something that is not a regular file is there; choose another name",
+            ));
+        }
+        _ => {}
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     Ok((folder.unwrap_or(Path::new(".")), name))
 }
 
-/// Removes the temporary files that a killed process left beside the checkpoint `path`.
+/// Removes the temporary files that a killed process left beside the file `path`.
 ///
-/// To be called where no other process is writing that checkpoint.
+/// To be called where no other process is writing that file.
 ///
 /// # Errors
 /// The folder cannot be listed, or a file in it not be removed.
@@ -111,4 +127,31 @@ pub fn remove_leftovers(path: impl AsRef<Path>) -> Result<()> {
         Error::failed(format!("cannot clear old temporary files in `{}`", folder.display()))
             .with_source(error)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_nothing_is_left_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.csv");
+        for content in ["old", "new"] {
+            write(&path, content.as_bytes()).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), content);
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn places_that_hold_no_file_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = write(folder.path(), b"x").unwrap_err();
+        let name = folder.path().display().to_string();
+        assert!(error.is_usage() && error.to_string().contains(&name), "{error}");
+        assert!(error.to_string().contains("a folder is there"), "{error}");
+        let error = write(&folder.path().join("none/out.csv"), b"x").unwrap_err();
+        assert!(error.is_failed() && error.to_string().contains("none/out.csv"), "{error}");
+    }
 }

@@ -10,7 +10,7 @@
 //! into tokens. [`loss`], [`optimiser`], [`clip`], [`schedule`], [`accumulate`], [`initialise`],
 //! [`stopping`] and [`nan_policy`] are what happens to a model between two steps; each has a small
 //! description that stands in a configuration and a state that stands in a checkpoint. [`checkpoint`]
-//! is one file that is whole or absent. [`metrics`] and [`baseline`] say how good a model is, always
+//! is one file that is whole or absent, as [`atomic`] writes all files. [`metrics`] and [`baseline`] say how good a model is, always
 //! beside a naive one. [`generate`] makes the long-time-lag tasks of the literature.
 //!
 //! [`config`], [`task`] and [`trainer`] put them together, [`run`] is the folder they write, and
@@ -43,7 +43,7 @@
 #![forbid(unsafe_code)]
 
 pub mod accumulate;
-mod atomic;
+pub mod atomic;
 pub mod baseline;
 pub mod checkpoint;
 pub mod clip;

@@ -10,7 +10,7 @@ use crate::atomic;
 use crate::error::{Error, Result};
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// The name that points at the newest run.
 const LATEST: &str = "latest";
@@ -38,9 +38,30 @@ impl RunFolder {
                 Err(error) => return Err(cannot_make(&path, error)),
             }
         };
-        let folder = Self { path };
-        folder.point_latest(root)?;
-        Ok(folder)
+        Self { path }.announced(root)
+    }
+
+    /// Makes the folder `root/name`, which must not hold anything yet, and points `root/latest` at it.
+    ///
+    /// # Errors
+    /// The name is a path or `latest`, something is there, or the folder cannot be made or written.
+    pub fn create_named(root: &Path, name: &str) -> Result<Self> {
+        let mut parts = Path::new(name).components();
+        let plain = matches!(parts.next(), Some(Component::Normal(part)) if part == name);
+        if !plain || name == LATEST {
+            return Err(Error::usage(format!(
+                "`{name}` cannot name a run, expected a name without a path, other than `{LATEST}`"
+            )));
+        }
+        Self::create_at(&root.join(name))?.announced(root)
+    }
+
+    /// The folder, newest under `root`; not even an empty one is left where that cannot be said.
+    fn announced(self, root: &Path) -> Result<Self> {
+        self.point_latest(root).inspect_err(|_| {
+            let _ = fs::remove_dir(&self.path);
+        })?;
+        Ok(self)
     }
 
     /// Makes this folder, which must not hold anything yet.
@@ -115,9 +136,20 @@ impl RunFolder {
     /// # Errors
     /// The disk is full, or the folder cannot be written; what was there before is unchanged.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let path = self.path.join(name);
-        atomic::replace(&path, |out| out.write_all(bytes))
-            .map_err(|error| error.context(format!("cannot write `{}`", path.display())))
+        atomic::write(&self.path.join(name), bytes)
+    }
+
+    /// Removes the temporary files that a killed process left beside the files of the folder.
+    pub(crate) fn remove_leftovers(&self) -> Result<()> {
+        let files = [
+            self.config(),
+            self.model(),
+            self.checkpoint(),
+            self.log(),
+            self.report(),
+            self.predictions(),
+        ];
+        files.iter().try_for_each(atomic::remove_leftovers)
     }
 
     /// Adds one line to a file of the folder.
@@ -229,6 +261,33 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         let error = RunFolder::create_at(folder.path()).unwrap_err();
         assert!(error.is_usage() && error.to_string().contains("is not empty"));
+    }
+
+    #[test]
+    fn a_named_run_is_the_newest() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().join("runs");
+        RunFolder::create(&root, "sales").unwrap();
+        let named = RunFolder::create_named(&root, "mine").unwrap();
+        named.write("last.ckpt", b"x").unwrap();
+        assert_eq!(RunFolder::open(&root.join("latest")).unwrap(), named);
+        for name in ["", ".", "..", "a/b", "a/", "/a", "latest"] {
+            let error = RunFolder::create_named(&root, name).unwrap_err();
+            assert!(error.is_usage() && error.to_string().contains("cannot name a run"), "{error}");
+        }
+        let error = RunFolder::create_named(&root, "mine").unwrap_err();
+        assert!(error.to_string().contains("is not empty"), "{error}");
+    }
+
+    #[test]
+    fn a_run_that_cannot_be_announced_is_not_begun() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("latest")).unwrap();
+        fs::write(root.path().join("latest/keep"), "x").unwrap();
+        let error = RunFolder::create_named(root.path(), "mine").unwrap_err();
+        assert!(error.is_failed() && error.to_string().contains("latest"), "{error}");
+        RunFolder::create(root.path(), "sales").unwrap_err();
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Checkpoints under damage, full disks, forbidden folders and sudden death.
 
-use recurve_train::checkpoint::{Checkpoint, Tensor, remove_leftovers};
+use recurve_train::atomic::remove_leftovers;
+use recurve_train::checkpoint::{Checkpoint, Tensor};
 use safetensors::{Dtype, SafeTensors};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -199,7 +200,7 @@ fn only_files_are_replaced_and_only_in_folders_that_are_there() {
     let file = folder.path().join("file");
     fs::write(&file, "x").unwrap();
     for (path, words) in [
-        (inside.clone(), "not a regular file"),
+        (inside.clone(), "a folder is there"),
         (PathBuf::from("/dev/null"), "not a regular file"),
         (folder.path().join("absent/last.ckpt"), "create the folder"),
         (file.join("last.ckpt"), "create the folder"),

@@ -84,7 +84,7 @@ fn airline_passengers_are_understood_without_a_word() {
 fn sunspots_and_nile_are_understood() {
     let (table, sunspots) = plan(&example("sunspots.csv"), &TableOptions::default());
     assert_eq!(table.rows(), 309);
-    assert!((10..=11).contains(&sunspots.season), "{}", sunspots.season);
+    assert_eq!((sunspots.season, sunspots.horizon), (11, 11));
     assert_eq!(sunspots.frequency.to_string(), "yearly");
     assert!(!sunspots.transform.log && sunspots.transform.lags.is_empty());
     let (table, nile) = plan(&example("nile.csv"), &TableOptions::default());
@@ -146,6 +146,38 @@ fn the_scaler_sees_the_training_part_only() {
     };
     assert_eq!(flat(7.0), flat(-1e6));
     assert_eq!((flat(7.0).targets[0].scaler.shift, flat(7.0).targets[0].scaler.scale), (0.5, 0.5));
+}
+
+#[test]
+fn the_season_is_that_of_the_training_part() {
+    let of = |rows: usize, options: &TableOptions, later: f64| {
+        let train = DataPlan::new(&waves(rows, rows, 0.0), options).unwrap().split.train;
+        let plan = DataPlan::new(&waves(rows, train, later), options).unwrap();
+        assert_eq!(plan.split.train, train);
+        plan
+    };
+    // With whole horizons of its own length held out, and with others that reach further back.
+    let long = TableOptions { horizon: Some(20), ..TableOptions::default() };
+    for (rows, options) in [(200, TableOptions::default()), (70, long)] {
+        let plan = of(rows, &options, 0.0);
+        assert_eq!(plan.season, 7);
+        for later in [3.0, 11.0] {
+            assert_eq!(of(rows, &options, later), plan);
+        }
+    }
+    // Three quarters of this file hold more than is left to train on.
+    let plan = DataPlan::new(&waves(36, 36, 0.0), &TableOptions::default()).unwrap();
+    assert_eq!((plan.season, plan.split.train), (7, 22));
+}
+
+/// Waves of 7 rows, and from row `from` on of `later` rows where that is not 0.
+fn waves(rows: usize, from: usize, later: f64) -> Table {
+    let value = |i: usize| {
+        let period = if i >= from && later > 0.0 { later } else { 7.0 };
+        format!("{:.6}\n", (i as f64 / period * std::f64::consts::TAU).sin())
+    };
+    let text = "units\n".to_owned() + &(0..rows).map(value).collect::<String>();
+    Table::parse("t.csv", &text).unwrap()
 }
 
 #[test]

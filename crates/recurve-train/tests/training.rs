@@ -166,7 +166,11 @@ fn a_run_killed_between_checkpoints_ends_with_the_same_bits() {
                     let entry = entry.unwrap();
                     fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
                 }
-                fs::write(copy.path().join(".last.ckpt.killed.tmp"), "half").unwrap();
+                for file in ["last.ckpt", "model.safetensors", "log.jsonl", "predictions.csv"] {
+                    let half = copy.path().join(format!(".{file}.killed.tmp"));
+                    fs::write(half, "half").unwrap();
+                }
+                fs::write(copy.path().join(".notes.tmp"), "not ours").unwrap();
                 copies.push(copy);
             }
         };
@@ -178,7 +182,9 @@ fn a_run_killed_between_checkpoints_ends_with_the_same_bits() {
             assert_eq!(again, report);
             assert!(bytes(&copy.model()) == bytes(&whole.model()));
             assert!(bytes(&copy.checkpoint()) == bytes(&whole.checkpoint()));
-            assert!(!copy.path().join(".last.ckpt.killed.tmp").exists());
+            let names = fs::read_dir(copy.path()).unwrap().map(|entry| entry.unwrap().file_name());
+            let hidden = names.filter(|name| name.to_string_lossy().starts_with('.'));
+            assert_eq!(hidden.collect::<Vec<_>>(), [".notes.tmp"]);
         }
     }
 }
@@ -202,6 +208,17 @@ fn threads_and_the_frequency_of_checkpoints_change_no_bit_of_the_model() {
             let first = seen.get_or_insert_with(|| values.clone());
             assert!(*first == values, "{data} {change}");
         }
+        // Also where the number changes on the way; the configuration keeps what it says.
+        let folder = place.folder(&format!("{data}-resumed"));
+        let settings: Vec<&str> =
+            big.iter().chain(own).copied().chain(["train.threads=1"]).collect();
+        let mut trainer = place.prepare(data, &settings).unwrap();
+        trainer.train(&folder, &mut |_| {}, &AtomicBool::new(true)).unwrap();
+        let mut trainer = Trainer::resume(&folder, None).unwrap().with_threads(2).unwrap();
+        assert_eq!(trainer.config().train.threads, 1);
+        finished(trainer.train(&folder, &mut |_| {}, &AtomicBool::new(false)));
+        assert!(seen.as_deref() == Some(ModelFile::load(folder.path()).unwrap().model().values()));
+        assert!(bytes(&folder.checkpoint()) == bytes(&place.path(&format!("{data}-0/last.ckpt"))));
         let other = place.folder(&format!("{data}-seed"));
         let settings: Vec<&str> = big.iter().chain(own).copied().chain(["train.seed=2"]).collect();
         place.run(data, &settings, &other);
@@ -357,6 +374,15 @@ fn what_is_measured_is_what_is_used() {
     assert_eq!(last.unwrap(), again);
     assert!(stream.push(&[f64::NAN]).unwrap_err().to_string().contains("units"));
     assert!(stream.push(&[1.0, 2.0]).unwrap_err().to_string().contains("expected 1"));
+    // Every part can be asked for.
+    let mut part = |part| forecaster.evaluate(part, None).unwrap();
+    assert_eq!(part(Part::Test), measured);
+    let validation = part(Part::Validation);
+    assert_eq!((validation.part.as_str(), validation.origins), ("validation", 2));
+    assert_eq!(validation.last_time, "2005-04");
+    let (train, all) = (part(Part::Train), part(Part::All));
+    assert_eq!((train.part.as_str(), train.last_time.as_str()), ("training", "2004-10"));
+    assert_eq!(all, forecaster.predict(&forecaster.own_table(None).unwrap()).unwrap());
     // The validation metric is the mean error of every validation origin over that of the seasonal
     // naive forecast in the training part.
     let table = forecaster.own_table(None).unwrap();
@@ -372,6 +398,11 @@ fn a_language_model_is_measured_exactly() {
     let Evaluation::Language(measured) = report.evaluation else { panic!("a text is modelled") };
     let model = LanguageModel::load(folder.path()).unwrap();
     assert_eq!(model.evaluate_own(None).unwrap(), measured);
+    assert_eq!(model.evaluate(Part::Validation, None).unwrap(), measured);
+    let all = model.evaluate(Part::All, None).unwrap();
+    assert_eq!(all, model.evaluate_text(&place.path("fox.txt")).unwrap());
+    let error = model.evaluate(Part::Test, None).unwrap_err();
+    assert!(error.is_usage() && error.to_string().contains("a text has no test part"), "{error}");
     assert_eq!(report.validation, measured.nats);
     // By hand: the text from 257 tokens before its validation part, in one sequence.
     let options = TextOptions { validation: 0.2, ..TextOptions::default() };
@@ -482,6 +513,11 @@ fn a_run_without_validation_or_test_says_so() {
     };
     assert_eq!(evaluation.part, "training");
     assert!(report.summary()[0].contains("no validation part"));
+    let mut forecaster = Forecaster::load(folder.path()).unwrap();
+    for (part, key) in [(Part::Validation, "data.validation = 0"), (Part::Test, "data.test = 0")] {
+        let error = forecaster.evaluate(part, None).unwrap_err();
+        assert!(error.is_usage() && error.to_string().contains(key), "{error}");
+    }
 }
 
 #[cfg(unix)]

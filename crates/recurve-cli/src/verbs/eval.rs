@@ -3,7 +3,7 @@
 use super::Loaded;
 use crate::args::{self, Part};
 use crate::console;
-use recurve_train::data::Table;
+use recurve_train::data::{self, Table};
 use recurve_train::error::Result;
 use recurve_train::task::Evaluation;
 
@@ -14,25 +14,21 @@ pub(crate) fn run(args: &args::Eval, json: bool) -> Result<()> {
         Some(_) => Part::All,
         None => Part::HeldOut,
     });
-    let evaluation = match (super::load(&args.run, args.threads)?, part) {
-        (Loaded::Forecaster(mut model), Part::HeldOut) => {
-            Evaluation::Forecast(model.evaluate_own(data)?)
-        }
-        (Loaded::Forecaster(mut model), Part::All) => {
-            let table = match data {
-                Some(path) => Table::read(path)?,
-                None => model.own_table(None)?,
-            };
-            Evaluation::Forecast(model.predict(&table)?)
-        }
-        (Loaded::Language(model), Part::HeldOut) => Evaluation::Language(model.evaluate_own(data)?),
-        (Loaded::Language(model), Part::All) => {
-            let path = match data {
-                Some(path) => path.to_owned(),
-                None => model.file().data().locate(None)?,
-            };
-            Evaluation::Language(model.evaluate_text(&path)?)
-        }
+    let evaluation = match super::load(&args.run, args.threads)? {
+        Loaded::Forecaster(mut model) => Evaluation::Forecast(match (part, data) {
+            (Part::HeldOut, _) => model.evaluate_own(data)?,
+            (Part::Validation, _) => model.evaluate(data::Part::Validation, data)?,
+            (Part::Test, _) => model.evaluate(data::Part::Test, data)?,
+            (Part::All, Some(path)) => model.predict(&Table::read(path)?)?,
+            (Part::All, None) => model.evaluate(data::Part::All, None)?,
+        }),
+        Loaded::Language(model) => Evaluation::Language(match (part, data) {
+            (Part::HeldOut, _) => model.evaluate_own(data)?,
+            (Part::Validation, _) => model.evaluate(data::Part::Validation, data)?,
+            (Part::Test, _) => model.evaluate(data::Part::Test, data)?,
+            (Part::All, Some(path)) => model.evaluate_text(path)?,
+            (Part::All, None) => model.evaluate(data::Part::All, None)?,
+        }),
     };
     if json {
         return console::json(&evaluation);

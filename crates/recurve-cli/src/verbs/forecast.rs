@@ -2,6 +2,7 @@
 
 use super::Loaded;
 use crate::{args, console};
+use recurve_train::atomic;
 use recurve_train::data::Table;
 use recurve_train::error::{Error, Result};
 use recurve_train::task;
@@ -23,7 +24,7 @@ pub(crate) fn run(args: &args::Forecast, json: bool) -> Result<()> {
     let time = time.map_or("row", |time| time.column.as_str());
     let head = || std::iter::once(time.to_owned()).chain(forecast.targets.iter().cloned());
     if let Some(path) = &args.output {
-        console::write_file(path, &csv(head().collect(), &forecast)?)?;
+        atomic::write(path, &csv(head().collect(), &forecast)?)?;
     }
     if json {
         return console::json(&forecast);

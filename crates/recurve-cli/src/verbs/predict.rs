@@ -2,6 +2,7 @@
 
 use super::Loaded;
 use crate::{args, console};
+use recurve_train::atomic;
 use recurve_train::data::{Table, Text};
 use recurve_train::error::{Error, Result};
 use recurve_train::task::{Evaluation, ForecastReport, LanguageModel, Prediction};
@@ -19,7 +20,7 @@ pub(crate) fn run(args: &args::Predict, json: bool) -> Result<()> {
     };
     match &args.output {
         Some(path) => {
-            console::write_file(path, &predictions.csv()?)?;
+            atomic::write(path, &predictions.csv()?)?;
             predictions.tell(path, json)
         }
         None if json => predictions.write_json(),

@@ -5,7 +5,6 @@ use crate::progress::Progress;
 use crate::report::Took;
 use crate::signals::Signals;
 use crate::{args, console, report};
-use recurve_train::checkpoint::remove_leftovers;
 use recurve_train::error::{Error, Result};
 use recurve_train::run::RunFolder;
 use recurve_train::trainer::{Outcome, Report, Trainer};
@@ -21,11 +20,11 @@ pub(crate) fn run(args: &args::Train, json: bool) -> Result<u8> {
     let (mut trainer, resumed) = match &args.resume {
         Some(run) => {
             let folder = RunFolder::open(run)?;
-            // The trainer clears those beside what it reads; a killed run leaves others too.
-            for file in [folder.config(), folder.log(), folder.predictions(), folder.report()] {
-                remove_leftovers(file)?;
-            }
             let trainer = Trainer::resume(&folder, args.data.as_deref())?;
+            let trainer = match args.threads {
+                Some(threads) => trainer.with_threads(threads as usize)?,
+                None => trainer,
+            };
             (trainer, Some(folder))
         }
         None => (prepare(args)?, None),
@@ -113,16 +112,8 @@ impl Fresh {
         let before = fs::read_link(&latest).ok();
         let folder = match &args.name {
             None => RunFolder::create(&args.runs, stem)?,
-            Some(name) => {
-                if name.is_empty() || Path::new(name).components().count() != 1 {
-                    return Err(Error::usage(format!(
-                        "--name {name}: expected a name without a path; choose the place with --runs"
-                    )));
-                }
-                let folder = RunFolder::create_at(&args.runs.join(name))?;
-                point(&latest, name);
-                folder
-            }
+            Some(name) => RunFolder::create_named(&args.runs, name)
+                .map_err(|error| error.context(format!("--name {name}")))?,
         };
         Ok(Self { folder, latest, before })
     }
@@ -142,19 +133,6 @@ impl Fresh {
             }
         }
         let _ = self.folder.path().parent().map(fs::remove_dir);
-    }
-}
-
-/// Points `latest` at a run that was named; where links are not possible, it is left as it is.
-fn point(latest: &Path, name: &str) {
-    let beside = latest.with_file_name(format!(".latest.{}.tmp", std::process::id()));
-    #[cfg(unix)]
-    if std::os::unix::fs::symlink(name, &beside).is_ok() && fs::rename(&beside, latest).is_err() {
-        let _ = fs::remove_file(&beside);
-    }
-    #[cfg(not(unix))]
-    if fs::write(&beside, name).is_ok() && fs::rename(&beside, latest).is_err() {
-        let _ = fs::remove_file(&beside);
     }
 }
 

@@ -19,8 +19,6 @@ use recurve_cell::Real;
 use std::any::TypeId;
 use std::collections::BTreeMap;
 
-pub use crate::atomic::remove_leftovers;
-
 /// Named tensors and named texts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Checkpoint {

@@ -241,8 +241,8 @@ impl Config {
                     embedding: Some(64),
                     ..shared.model
                 },
-                train: TrainConfig { epochs: 20, batch: 32, steps: Some(64), ..shared.train },
-                optimiser: adamw(4e-3, 1e-2),
+                train: TrainConfig { epochs: 10, batch: 32, steps: Some(64), ..shared.train },
+                optimiser: adamw(8e-3, 1e-2),
                 schedule: ScheduleConfig::Cosine { warmup_steps: 100, final_factor: 0.01 },
                 stopping: StoppingConfig { patience: 5, ..StoppingConfig::default() },
                 loss: Loss::CrossEntropy { label_smoothing: 0.0 },

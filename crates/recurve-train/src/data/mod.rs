@@ -9,8 +9,9 @@
 //!
 //! The plan and the vocabulary are serialised into the checkpoint, so a trained model reads new data
 //! exactly as it read the old. What is guessed can be said aloud and changed; what is wrong is
-//! refused before training, by file, line and column. The scaler and every guessed transform look at
-//! the training part only: nothing of the future leaks into the past.
+//! refused before training, by file, line and column. The scaler, the season and the transforms
+//! that are guessed are those of the training part alone: nothing of the future leaks into the past.
+//! One thing is asked of all rows: a logarithm is not guessed where a value that is held out has none.
 
 mod detect;
 mod frequency;

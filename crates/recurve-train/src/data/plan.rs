@@ -3,7 +3,7 @@
 //! The plan is made once from the training file, said aloud, stored in the checkpoint, and read
 //! again by every later command. Channels are the columns the model sees, targets first. The split
 //! is chronological: the first rows train, the next choose the model, the last test it. The scaler
-//! and all guesses about the values look at the training rows only.
+//! and all guesses about the values are those of the training rows.
 
 use super::frequency::Frequency;
 use super::options::{Columns, ScalerKind, SplitSize, TableOptions};
@@ -17,6 +17,7 @@ use std::ops::Range;
 mod choose;
 mod clock;
 
+use choose::Lengths;
 pub(super) use clock::{check_steady, read_times};
 
 /// Everything that was decided about a table.
@@ -86,6 +87,18 @@ pub enum Part {
     All,
 }
 
+impl Part {
+    /// What it is called in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "training",
+            Self::Validation => "validation",
+            Self::Test => "test",
+            Self::All => "all",
+        }
+    }
+}
+
 impl Split {
     /// The rows of a part of a file of `rows` rows.
     pub fn range(&self, part: Part, rows: usize) -> Range<usize> {
@@ -118,9 +131,8 @@ impl DataPlan {
         let values = targets.iter().map(|&column| table.numbers(column));
         let values: Vec<Vec<f64>> = values.collect::<Result<_>>()?;
 
-        let season = options.season.unwrap_or_else(|| choose::season(frequency, &values[0]));
-        let horizon = options.horizon.unwrap_or_else(|| choose::horizon(season, frequency));
-        let split = choose::split(table, options, horizon)?;
+        let Lengths { season, horizon, split } =
+            choose::lengths(table, options, frequency, &values[0])?;
         let transform = choose::transform(options, season, &values, split.train)?;
         let input = options.input.unwrap_or_else(|| {
             let room = split.train.saturating_sub(transform.lost() + horizon);

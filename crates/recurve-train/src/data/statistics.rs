@@ -41,14 +41,16 @@ fn fit_line(values: &[f64]) -> Line {
     Line { rest, explained }
 }
 
-/// The autocorrelation at a lag, of values with mean zero.
+/// The autocorrelation at a lag, of values with mean zero: the mean product of the pairs over the mean
+/// square, so that long lags, of which there are fewer pairs, are not made small.
 fn autocorrelation(centred: &[f64], lag: usize) -> f64 {
     let power: f64 = centred.iter().map(|value| value * value).sum();
     if power == 0.0 || lag >= centred.len() {
         return 0.0;
     }
     let product: f64 = centred.iter().zip(&centred[lag..]).map(|(a, b)| a * b).sum();
-    product / power
+    let pairs = (centred.len() - lag) as f64;
+    (product / pairs) / (power / centred.len() as f64)
 }
 
 /// The season that the values show, in rows, or 1: the first clear peak of the autocorrelation of
@@ -119,6 +121,13 @@ mod tests {
             assert!(has_season(&values, period));
             assert!(has_trend(&values));
         }
+    }
+
+    #[test]
+    fn a_long_lag_is_not_made_small() {
+        let wave: Vec<f64> = (0..36).map(|row| (TAU * f64::from(row) / 12.0).sin()).collect();
+        assert!((autocorrelation(&wave, 12) - 1.0).abs() < 1e-9);
+        assert!((autocorrelation(&wave, 6) + 1.0).abs() < 1e-9);
     }
 
     #[test]

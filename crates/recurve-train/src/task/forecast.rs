@@ -185,12 +185,12 @@ fn measure(
     (TargetReport::new(name, model, baselines), predictions)
 }
 
-/// The part that measures a model, and its name.
-pub(super) fn held_out(plan: &DataPlan) -> (&'static str, Part) {
+/// The part that measures a model.
+pub(super) fn held_out(plan: &DataPlan) -> Part {
     match (plan.split.test, plan.split.validation) {
-        (0, 0) => ("training", Part::Train),
-        (0, _) => ("validation", Part::Validation),
-        _ => ("test", Part::Test),
+        (0, 0) => Part::Train,
+        (0, _) => Part::Validation,
+        _ => Part::Test,
     }
 }
 
@@ -322,9 +322,9 @@ impl Learner for ForecastLearner {
     }
 
     fn evaluate(&mut self, network: &mut Network<f32>) -> Result<Evaluation> {
-        let (name, part) = held_out(self.series.plan());
+        let part = held_out(self.series.plan());
         let rows = self.series.plan().split.range(part, self.series.rows());
-        let report = self.view.evaluate(network, &self.series, (name, rows))?;
+        let report = self.view.evaluate(network, &self.series, (part.name(), rows))?;
         Ok(Evaluation::Forecast(report))
     }
 }

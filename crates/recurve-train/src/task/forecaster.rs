@@ -2,7 +2,7 @@
 
 use super::forecast::{View, held_out, time};
 use super::report::ForecastReport;
-use crate::data::{DataPlan, Series, Table};
+use crate::data::{DataPlan, Part, Series, Table};
 use crate::error::{Error, Result};
 use crate::model_file::{ModelFile, Reader, engine, unsound};
 use recurve_nn::Network;
@@ -115,9 +115,23 @@ impl Forecaster {
     /// # Errors
     /// As [`own_table`](Self::own_table).
     pub fn evaluate_own(&mut self, moved_to: Option<&Path>) -> Result<ForecastReport> {
+        self.evaluate(held_out(&self.plan), moved_to)
+    }
+
+    /// Measures the model on a part of its own table.
+    ///
+    /// # Errors
+    /// As [`own_table`](Self::own_table), or the part is empty.
+    pub fn evaluate(&mut self, part: Part, moved_to: Option<&Path>) -> Result<ForecastReport> {
         let series = Series::new(&self.own_table(moved_to)?, &self.plan)?;
-        let (name, part) = held_out(&self.plan);
-        let rows = self.plan.split.range(part, series.rows());
+        let (name, rows) = (part.name(), self.plan.split.range(part, series.rows()));
+        if rows.is_empty() {
+            return Err(Error::usage(format!(
+                "`{}` was trained without a {name} part (data.{name} = 0); measure it on another \
+                 part or another file",
+                self.file.name()
+            )));
+        }
         self.view().evaluate(&mut self.network, &series, (name, rows))
     }
 
@@ -128,8 +142,8 @@ impl Forecaster {
     /// The table does not hold what the model reads, or fewer rows than a window and a horizon.
     pub fn predict(&mut self, table: &Table) -> Result<ForecastReport> {
         let series = Series::new(table, &self.plan)?;
-        let rows = 0..series.rows();
-        self.view().evaluate(&mut self.network, &series, ("all", rows))
+        let rows = self.plan.split.range(Part::All, series.rows());
+        self.view().evaluate(&mut self.network, &series, (Part::All.name(), rows))
     }
 
     /// A stream of rows, for this model.

@@ -4,7 +4,7 @@ use super::report::{Evaluation, LanguageReport};
 use super::{Learned, Learner, refused, stack};
 use crate::baseline::{ADDED_COUNT, bigram, unigram};
 use crate::config::Config;
-use crate::data::{Lanes, Position, Text};
+use crate::data::{Lanes, Part, Position, Text};
 use crate::error::{Error, Result};
 use crate::loss::{IGNORE, Loss, Outputs, Targets};
 use crate::model_file::Reader;
@@ -113,24 +113,49 @@ impl Learner for LanguageLearner {
     }
 
     fn evaluate(&mut self, network: &mut Network<f32>) -> Result<Evaluation> {
-        Ok(Evaluation::Language(evaluate(network, &self.text)?))
+        let part = held_out(&self.text);
+        Ok(Evaluation::Language(evaluate(network, &self.text, part)?))
     }
 }
 
-/// Measures a model on the validation part of a text, or on its training part where there is none.
-pub(crate) fn evaluate(network: &mut Network<f32>, text: &Text) -> Result<LanguageReport> {
-    let (tokens, size) = (text.tokens(), text.vocabulary().size());
-    let (part, first) = if text.validation().is_empty() {
-        ("training", 1)
-    } else {
-        ("validation", text.train().len())
+/// The part that measures a model.
+pub(crate) fn held_out(text: &Text) -> Part {
+    if text.validation().is_empty() { Part::Train } else { Part::Validation }
+}
+
+/// Measures a model on a part of the text that trained it.
+pub(crate) fn evaluate(
+    network: &mut Network<f32>,
+    text: &Text,
+    part: Part,
+) -> Result<LanguageReport> {
+    let size = text.vocabulary().size();
+    let (tokens, first) = match part {
+        Part::Train => (text.train(), 1),
+        Part::Validation if text.validation().is_empty() => {
+            return Err(Error::usage(
+                "the model was trained without a validation part (data.validation = 0); measure it \
+                 on all of its text or another",
+            ));
+        }
+        Part::Validation => (text.tokens(), text.train().len()),
+        Part::All => (text.tokens(), 1),
+        Part::Test => {
+            return Err(Error::usage(
+                "a text has no test part; measure the model on its validation part or on all of it",
+            ));
+        }
     };
     let measured = cross_entropy(network, tokens, first)?;
-    let baselines = (
-        unigram(text.train(), &tokens[first..], size, ADDED_COUNT),
-        bigram(text.train(), &tokens[first - 1..], size, ADDED_COUNT),
-    );
-    Ok(LanguageReport::new(part, measured, baselines))
+    // Counts of the training part say nothing about a text that holds it.
+    let baselines = match part {
+        Part::All => (None, None),
+        _ => (
+            unigram(text.train(), &tokens[first..], size, ADDED_COUNT),
+            bigram(text.train(), &tokens[first - 1..], size, ADDED_COUNT),
+        ),
+    };
+    Ok(LanguageReport::new(part.name(), measured, baselines))
 }
 
 /// The mean cross-entropy in nats of `tokens[first..]`, every token once, each after all that stand

@@ -1,10 +1,10 @@
 //! A trained language model in use: to continue a text, to measure one, to read one as it comes.
 
 use super::generation::{GenerateOptions, Sampler, softmax};
-use super::language::{cross_entropy, evaluate};
+use super::language::{cross_entropy, evaluate, held_out};
 use super::report::LanguageReport;
 use crate::config::DataConfig;
-use crate::data::{Text, Vocabulary};
+use crate::data::{Part, Text, Vocabulary};
 use crate::error::{Error, Result};
 use crate::model_file::{ModelFile, Reader, engine, unsound};
 use recurve_nn::{Engine, Network, Session, State};
@@ -128,12 +128,26 @@ impl LanguageModel {
     /// # Errors
     /// The text is not where it was, or has changed.
     pub fn evaluate_own(&self, moved_to: Option<&Path>) -> Result<LanguageReport> {
+        let text = self.own_text(moved_to)?;
+        evaluate(&mut self.network()?, &text, held_out(&text))
+    }
+
+    /// Measures the model on a part of its own text. A text has no test part.
+    ///
+    /// # Errors
+    /// As [`evaluate_own`](Self::evaluate_own), or there is no such part.
+    pub fn evaluate(&self, part: Part, moved_to: Option<&Path>) -> Result<LanguageReport> {
+        let told = |error: Error| error.context(format!("`{}`", self.file.name()));
+        let text = self.own_text(moved_to)?;
+        evaluate(&mut self.network()?, &text, part).map_err(told)
+    }
+
+    fn own_text(&self, moved_to: Option<&Path>) -> Result<Text> {
         let path = self.file.data().locate(moved_to)?;
         let DataConfig::Language(options) = &self.file.config().data else {
             return Err(Error::usage("the model is not a language model"));
         };
-        let text = Text::read_with(&path, &self.vocabulary, options.validation)?;
-        evaluate(&mut self.network()?, &text)
+        Text::read_with(&path, &self.vocabulary, options.validation)
     }
 
     /// Measures the model on all of another text.

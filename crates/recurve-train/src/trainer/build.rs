@@ -2,7 +2,7 @@
 
 use super::progress::{EpochSums, Progress};
 use super::{Trainer, save, start};
-use crate::checkpoint::{Checkpoint, remove_leftovers};
+use crate::checkpoint::Checkpoint;
 use crate::config::{Config, DataConfig, Settings, Task};
 use crate::data::{self, DataPlan, Kind, Position, Series, Table, Text};
 use crate::error::{Error, Result};
@@ -43,7 +43,8 @@ impl Trainer {
     }
 
     /// A run as its folder says it stands; training goes on from there. The data lies where it was,
-    /// or at `moved_to`.
+    /// or at `moved_to`. What a killed process left half-written in the folder is removed, so no other
+    /// may be training there.
     ///
     /// # Errors
     /// The folder holds no whole checkpoint, or the data is not there or has changed.
@@ -55,8 +56,7 @@ impl Trainer {
                 folder.path().display()
             )));
         }
-        remove_leftovers(&path)?;
-        remove_leftovers(folder.model())?;
+        folder.remove_leftovers()?;
         let checkpoint = Checkpoint::load(&path)?;
         let told = |error: Error| error.context(format!("`{}`", path.display()));
         let facts = save::facts(&checkpoint).map_err(told)?;
@@ -157,6 +157,17 @@ impl Trainer {
             schedule,
             stopping,
         })
+    }
+
+    /// The same with this many threads; 0 takes all. It changes no bit of a result, and the
+    /// configuration keeps the number it says.
+    ///
+    /// # Errors
+    /// `RECURVE_ISA` names an instruction set that is not there.
+    pub fn with_threads(mut self, threads: usize) -> Result<Self> {
+        let network = Network::new(self.model.description(), engine(threads)?);
+        self.network = network.map_err(unsound)?;
+        Ok(self)
     }
 
     /// Starts from the weights of another run instead of random ones.

@@ -92,16 +92,46 @@ pub(super) fn columns(
     Ok((targets, covariates))
 }
 
-/// The season of the calendar, or that of the values; 1 where the file holds fewer than two.
-pub(super) fn season(frequency: Frequency, values: &[f64]) -> usize {
-    let season = frequency.season().unwrap_or_else(|| {
-        // About the training part: what comes later is not looked at.
-        statistics::season(&values[..values.len() * 3 / 4])
-    });
-    if 2 * season <= values.len() { season } else { 1 }
+/// What is counted in rows and hangs together.
+pub(super) struct Lengths {
+    pub(super) season: usize,
+    pub(super) horizon: usize,
+    pub(super) split: Split,
 }
 
-pub(super) fn horizon(season: usize, frequency: Frequency) -> usize {
+/// The season, the horizon and the split: what the options say, else the season of the calendar or of
+/// the values, a horizon that goes with it, and parts of whole horizons.
+///
+/// The season of the values decides where the training part ends, and is to be guessed from that part
+/// alone: it is guessed from fewer rows until they all lie there.
+pub(super) fn lengths(
+    table: &Table,
+    options: &TableOptions,
+    frequency: Frequency,
+    values: &[f64],
+) -> Result<Lengths> {
+    let with = |season: usize| -> Result<Lengths> {
+        let horizon = options.horizon.unwrap_or_else(|| horizon(season, frequency));
+        Ok(Lengths { season, horizon, split: split(table, options, horizon)? })
+    };
+    // Of a season that the file does not hold twice nothing can be learnt.
+    let held = |season: usize| if 2 * season <= values.len() { season } else { 1 };
+    if let Some(season) = options.season.or_else(|| frequency.season().map(held)) {
+        return with(season);
+    }
+    // The most that the training part can be; where there is none, the guess of 1 says so.
+    let most = split(table, options, options.horizon.unwrap_or(1));
+    let mut rows = most.map_or(0, |split| split.train);
+    loop {
+        let lengths = with(statistics::season(&values[..rows]))?;
+        if lengths.split.train >= rows {
+            return Ok(lengths);
+        }
+        rows = lengths.split.train;
+    }
+}
+
+fn horizon(season: usize, frequency: Frequency) -> usize {
     match season {
         1 if frequency.season().is_some() => 12,
         1 => 6,
@@ -111,7 +141,7 @@ pub(super) fn horizon(season: usize, frequency: Frequency) -> usize {
     }
 }
 
-pub(super) fn split(table: &Table, options: &TableOptions, horizon: usize) -> Result<Split> {
+fn split(table: &Table, options: &TableOptions, horizon: usize) -> Result<Split> {
     let rows = table.rows();
     // Whole horizons, close to a share of the file.
     let guess = |share: f64, least: usize| {
@@ -145,7 +175,7 @@ pub(super) fn transform(
     train: usize,
 ) -> Result<Transform> {
     let suggest = |test: &dyn Fn(&[f64]) -> bool| values.iter().all(|v| test(&v[..train]));
-    // A guessed logarithm must also be possible on the rows that are held out.
+    // A guessed logarithm must also be possible on the rows that are held out; no more is asked of them.
     let positive = || values.iter().flatten().all(|&value| value > 0.0);
     let log = options
         .log
