@@ -51,8 +51,13 @@ fn cargo(arguments: &[&str]) -> Result<()> {
 }
 
 fn docs() -> Result<()> {
-    let arguments = ["doc", "--workspace", "--no-deps", "--document-private-items"];
-    run(Command::new(env!("CARGO")).args(arguments).env("RUSTDOCFLAGS", "-D warnings"))
+    // The program and the library have the same name, so their docs are checked one after the other.
+    for what in [["--workspace", "--exclude", "recurve-cli"].as_slice(), &["-p", "recurve-cli"]] {
+        let arguments = ["doc", "--no-deps", "--document-private-items"];
+        let mut command = Command::new(env!("CARGO"));
+        run(command.args(arguments).args(what).env("RUSTDOCFLAGS", "-D warnings"))?;
+    }
+    Ok(())
 }
 
 fn golden() -> Result<()> {

@@ -127,7 +127,7 @@ fn eval_measures_the_held_out_part_or_another_file() {
     assert_eq!((&told["task"], &told["part"]), (&"language".into(), &"validation".into()));
     assert!(told["nats"].as_f64().expect("a number") > 0.0);
     let all = recurve(trained(), &["eval", "runs/play", "play.txt"]).done();
-    assert!(all.out.contains("nats per token"), "{}", all.out);
+    assert!(all.out.contains("nats per character"), "{}", all.out);
     let validation = ["eval", "runs/play", "--part", "validation", "--json"];
     assert_eq!(recurve(trained(), &validation).done().json(), told);
     recurve(trained(), &["eval", "runs/play", "--part", "test"])

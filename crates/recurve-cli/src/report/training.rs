@@ -132,8 +132,9 @@ pub(crate) fn headline(evaluation: &Evaluation) -> String {
             format!("{}{}", forecast_error(report), against(&report.skills))
         }
         Evaluation::Language(report) => format!(
-            "{:.3} nats per token on the {} part{}",
+            "{:.3} nats per {} on the {} part{}",
             report.nats,
+            report.unit,
             report.part,
             against(&report.skills)
         ),
@@ -207,17 +208,21 @@ fn language(report: &LanguageReport, model: &LanguageModel) -> Result<Vec<Sectio
     let naive = [("bigram", report.bigram), ("unigram", report.unigram)];
     let naive = naive.iter().filter_map(|(name, nats)| Some(row(name, (*nats)?)));
     let rows = std::iter::once(row("model", report.nats)).chain(naive);
+    let unit = &report.unit;
     let measures = vec![
         Block::Text(format!(
-            "Measured on {} tokens of the {} part. The unigram knows how often each token stands in \
-             the training part, the bigram how often after each other token. Lower is better.",
+            "Measured on {} {unit}s of the {} part. The unigram knows how often each {unit} stands in \
+             the training part, the bigram how often after each other {unit}. Lower is better.",
             console::thousands(report.tokens),
             report.part
         )),
         Block::Table {
-            head: ["", "nats per token", "bits per token", "perplexity"]
-                .map(str::to_owned)
-                .to_vec(),
+            head: vec![
+                String::new(),
+                format!("nats per {unit}"),
+                format!("bits per {unit}"),
+                "perplexity".to_owned(),
+            ],
             rows: rows.collect(),
             marked: Some(0),
         },
@@ -270,7 +275,7 @@ fn training(folder: &RunFolder, report: &Report) -> Result<Section> {
             lines.push(level(Look::Third, nats));
             legend.push(("third", "bigram".to_owned()));
         }
-        let mut chart = axis("nats per token", lines);
+        let mut chart = axis(&format!("nats per {}", result.unit), lines);
         (chart.size, chart.marked, chart.logarithmic) = ((960, 340), best, false);
         figures.push(figure("Loss", legend, chart)?);
     } else {

@@ -118,7 +118,9 @@ impl Predictions {
         console::line(format!("{}: {count} {what}", path.display()))?;
         match self {
             Self::Rows(report) => report.summary().iter().try_for_each(console::line),
-            Self::Characters(found) => console::line(format!("{:.4} nats per token", nats(found))),
+            Self::Characters(found) => {
+                console::line(format!("{:.4} nats per character", nats(found)))
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The configuration of a run: every choice that changes what is trained.
 //!
 //! There are two forms. [`Settings`] are what a person has said, in a file or on the command line:
-//! any subset of the [`keys`], checked key by key as they come. [`Config`] is complete: the defaults
+//! any subset of the [`keys()`], checked key by key as they come. [`Config`] is complete: the defaults
 //! of the task, changed by the settings, with what was guessed from the data filled in before
 //! training. The complete form is written into the run folder, so that a run can be repeated.
 //!

@@ -82,6 +82,14 @@ impl Vocabulary {
         }
     }
 
+    /// What people call a token of it: `character` or `byte`.
+    pub fn unit(&self) -> &'static str {
+        match self {
+            Self::Characters(_) => "character",
+            Self::Bytes => "byte",
+        }
+    }
+
     /// The number of tokens.
     pub fn size(&self) -> usize {
         match self {

@@ -4,7 +4,7 @@ use super::report::{Evaluation, LanguageReport};
 use super::{Learned, Learner, refused, stack};
 use crate::baseline::{ADDED_COUNT, bigram, unigram};
 use crate::config::Config;
-use crate::data::{Lanes, Part, Position, Text};
+use crate::data::{Lanes, Part, Position, Text, VocabularyKind};
 use crate::error::{Error, Result};
 use crate::loss::{IGNORE, Loss, Outputs, Targets};
 use crate::model_file::Reader;
@@ -66,11 +66,18 @@ impl Learner for LanguageLearner {
     }
 
     fn unit(&self) -> &'static str {
-        "tokens"
+        match self.text.vocabulary().kind() {
+            VocabularyKind::Characters => "characters",
+            VocabularyKind::Bytes => "bytes",
+        }
     }
 
     fn metric(&self) -> &'static str {
-        if self.text.validation().is_empty() { "training loss" } else { "nats per token" }
+        match self.text.vocabulary().kind() {
+            _ if self.text.validation().is_empty() => "training loss",
+            VocabularyKind::Characters => "nats per character",
+            VocabularyKind::Bytes => "nats per byte",
+        }
     }
 
     fn carried(&mut self) -> Option<&mut State<f32>> {
@@ -155,7 +162,7 @@ pub(crate) fn evaluate(
             bigram(text.train(), &tokens[first - 1..], size, ADDED_COUNT),
         ),
     };
-    Ok(LanguageReport::new(part.name(), measured, baselines))
+    Ok(LanguageReport::new((part.name(), text.vocabulary().unit()), measured, baselines))
 }
 
 /// The mean cross-entropy in nats of `tokens[first..]`, every token once, each after all that stand

@@ -157,7 +157,7 @@ impl LanguageModel {
     pub fn evaluate_text(&self, path: &Path) -> Result<LanguageReport> {
         let text = Text::read_with(path, &self.vocabulary, 0.0)?;
         let measured = cross_entropy(&mut self.network()?, text.tokens(), 1)?;
-        Ok(LanguageReport::new("all", measured, (None, None)))
+        Ok(LanguageReport::new(("all", self.vocabulary.unit()), measured, (None, None)))
     }
 
     /// A stream of tokens, from a zero state.

@@ -203,6 +203,8 @@ impl ForecastReport {
 pub struct LanguageReport {
     /// `validation`, `training` or `all`.
     pub part: String,
+    /// What a token is: `character` or `byte`.
+    pub unit: String,
     /// Tokens predicted.
     pub tokens: u64,
     /// Mean cross-entropy in nats per token.
@@ -221,7 +223,7 @@ pub struct LanguageReport {
 
 impl LanguageReport {
     pub(crate) fn new(
-        part: &str,
+        (part, unit): (&str, &str),
         (nats, tokens): (f64, u64),
         (unigram, bigram): (Option<f64>, Option<f64>),
     ) -> Self {
@@ -230,6 +232,7 @@ impl LanguageReport {
         };
         Self {
             part: part.to_owned(),
+            unit: unit.to_owned(),
             tokens,
             nats,
             bits: metrics::bits(nats),
@@ -245,15 +248,16 @@ impl LanguageReport {
 
     /// The result in sentences for a person.
     pub fn summary(&self) -> Vec<String> {
+        let unit = &self.unit;
         let mut lines = vec![format!(
-            "{} part, {} tokens: {:.4} nats per token · {:.4} bits · perplexity {:.3}",
+            "{} part, {} {unit}s: {:.4} nats per {unit} · {:.4} bits · perplexity {:.3}",
             self.part, self.tokens, self.nats, self.bits, self.perplexity
         )];
         for (name, nats) in [("unigram", self.unigram), ("bigram", self.bigram)] {
             let skill = self.skills.iter().find(|skill| skill.baseline == name);
             if let (Some(nats), Some(skill)) = (nats, skill) {
                 let against = better(skill.skill, "it");
-                lines.push(format!("  {name} {nats:.4} nats per token · model {against}"));
+                lines.push(format!("  {name} {nats:.4} nats per {unit} · model {against}"));
             }
         }
         lines
