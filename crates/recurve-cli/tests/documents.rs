@@ -35,7 +35,7 @@ fn commands(text: &str) -> Vec<String> {
     commands
 }
 
-/// Runs the commands of a document in a folder that holds the examples; gives how many ran.
+/// Runs the commands of a document in a folder that holds what they read; gives how many ran.
 fn run(document: &str) -> usize {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("examples/data");
@@ -44,6 +44,7 @@ fn run(document: &str) -> usize {
         let file = file.unwrap().path();
         std::fs::copy(&file, data.join(file.file_name().unwrap())).unwrap();
     }
+    std::fs::copy(root().join("LICENSE-APACHE"), folder.path().join("LICENSE-APACHE")).unwrap();
     let program = Path::new(env!("CARGO_BIN_EXE_recurve")).parent().unwrap();
     let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
     let mut ran = 0;

@@ -77,7 +77,7 @@ fn judge(head: &str, table_name: bool) -> Guess {
     };
     if even > 1 && 10 * even >= 9 * looked_at && 2 * numbers >= lines.len() - 1 {
         return table(format!(
-            "{even} of the first {looked_at} lines are cut alike by {sign}, with numbers"
+            "{even} of the first {looked_at} lines have the same number of cells between {sign}, with numbers"
         ));
     }
     let plain = lines.iter().skip(1).filter(|line| is_number(line.trim())).count();
@@ -88,7 +88,9 @@ fn judge(head: &str, table_name: bool) -> Guess {
         return table("its name says so".to_owned());
     }
     if even > 1 && 10 * even >= 9 * looked_at {
-        return text(format!("its lines are cut alike by {sign}, but hold no numbers"));
+        return text(format!(
+            "its lines have the same number of cells between {sign}, but no numbers"
+        ));
     }
     text("its lines are no rows of numbers".to_owned())
 }
