@@ -27,42 +27,60 @@ fn survives(kills: usize, seed: u64, data: &str, sets: &[&str]) {
     let fresh = [&["train", data, "--quiet"], &sets[..]].concat();
     let begun = Instant::now();
     recurve(folder.path(), &[&fresh[..], &["--name", "whole"]].concat()).done();
+    let took = begun.elapsed();
 
-    // So short that all lives together are well below the run.
-    let longest = begun.elapsed().mul_f64(0.6 / kills as f64);
+    // The lives together are to be shorter than the run. On a machine that was busy and now is not,
+    // they may not be: then it starts over with shorter ones.
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut moment = || longest.mul_f64(rng.random());
-    let mut first = start(folder.path(), &[&fresh[..], &["--name", "killed"]].concat());
-    let checkpoint = folder.path().join("runs/killed/last.ckpt");
-    while !checkpoint.exists() {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    std::thread::sleep(moment());
-    first.kill().expect("it can be killed");
-    first.wait().expect("it ends");
-    let resume = ["train", data, "--quiet", "--resume", "runs/killed"];
-    let mut hits = 1;
-    let mut lives = 1;
-    while hits < kills {
-        recurve(folder.path(), &["inspect", "runs/killed/last.ckpt", "--json"]).done();
-        let mut life = start(folder.path(), &resume);
-        std::thread::sleep(moment());
-        hits += usize::from(life.try_wait().expect("it can be asked").is_none());
-        // Where it is over already, the kill does nothing.
-        let _ = life.kill();
-        life.wait().expect("it ends");
-        lives += 1;
-        assert!(lives <= 2 * kills, "the run is over after {hits} kills: make it longer");
-    }
-    recurve(folder.path(), &resume).done();
+    let name = (0..5_u32).map(|at| (format!("killed-{at}"), 0.6 / f64::from(1 << at))).find(
+        |(name, share)| {
+            let longest = took.mul_f64(share / kills as f64);
+            let mut moment = || longest.mul_f64(rng.random());
+            killed(folder.path(), &fresh, name, kills, &mut moment)
+        },
+    );
+    let (name, _) = name.expect("a run that lives long enough to be killed that often");
+    let run = format!("runs/{name}");
+    recurve(folder.path(), &["train", data, "--quiet", "--resume", &run]).done();
     for file in ["last.ckpt", "model.safetensors", "predictions.csv"] {
         let read = |run: &str| fs::read(folder.path().join("runs").join(run).join(file)).ok();
-        assert!(read("whole") == read("killed"), "{file} differs");
+        assert!(read("whole") == read(&name), "{file} differs");
         assert!(read("whole").is_some() || data == "play.txt", "{file} is not there");
     }
     // Nothing is left of the files that were being written.
-    let names = support::names(&folder.path().join("runs/killed"));
+    let names = support::names(&folder.path().join(run));
     assert!(names.iter().all(|name| !name.starts_with('.')), "{names:?}");
+}
+
+/// Starts a run and kills it `kills` times; whether it lived long enough for all of them.
+fn killed(
+    folder: &Path,
+    fresh: &[&str],
+    name: &str,
+    kills: usize,
+    moment: &mut impl FnMut() -> Duration,
+) -> bool {
+    let (run, data) = (format!("runs/{name}"), fresh[1]);
+    let checkpoint = folder.join(&run).join("last.ckpt");
+    let mut life = start(folder, &[fresh, &["--name", name]].concat());
+    while !checkpoint.exists() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    for _ in 0..kills {
+        std::thread::sleep(moment());
+        let over = life.try_wait().expect("it can be asked").is_some();
+        let _ = life.kill();
+        life.wait().expect("it ends");
+        if over {
+            return false;
+        }
+        recurve(folder, &["inspect", &format!("{run}/last.ckpt"), "--json"]).done();
+        life = start(folder, &["train", data, "--quiet", "--resume", &run]);
+    }
+    // The last life goes on to its end, or is ended here and resumed.
+    let _ = life.kill();
+    life.wait().expect("it ends");
+    true
 }
 
 #[test]

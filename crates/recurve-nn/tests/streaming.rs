@@ -6,6 +6,7 @@ use recurve_nn::{
     Batch, CellKind, Description, Element, Engine, Input, Isa, Mode, Model, Network, Noise,
     Recurrent, Session, State,
 };
+use std::io::Write;
 use support::fixtures::assert_close;
 use support::{Data, Pass, Problem, Random, isas, random_model};
 
@@ -341,7 +342,8 @@ fn a_reset_begins_a_new_sequence() {
 #[test]
 fn threads_change_no_bit() {
     if std::thread::available_parallelism().map_or(1, usize::from) < 2 {
-        println!("not run: this process may use one thread only");
+        // Past the capture of the harness, which would hide it.
+        let _ = writeln!(std::io::stderr(), "not run: this process may use one thread only");
         return;
     }
     let descriptions = [
