@@ -1,5 +1,7 @@
 //! Chores of the project. `cargo xtask` lists them.
 
+#![forbid(unsafe_code)]
+
 mod arrows;
 mod size;
 

@@ -6,6 +6,8 @@
 //! else to standard error. The exit code is 0 where the work is done, 1 where it failed, 2 where the
 //! command line or the data is wrong, 130 or 143 where a signal ended a training that has been saved.
 
+#![forbid(unsafe_code)]
+
 mod args;
 mod bench;
 mod console;
@@ -22,7 +24,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     report_panics();
     let Cli { verb, json } = Cli::parse();
-    match run(&verb, json) {
+    match signals::let_large_writes_fail().and_then(|()| run(&verb, json)) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             console::note(format!("error: {error}"));

@@ -14,6 +14,8 @@ pub(crate) struct Progress {
     shown: Shown,
     /// The last validation metric, in words.
     validation: String,
+    /// How fast the last step was, in words.
+    speed: Option<String>,
 }
 
 enum Shown {
@@ -35,7 +37,7 @@ impl Progress {
         } else {
             Shown::Lines { last: None }
         };
-        Self { shown, validation: String::new() }
+        Self { shown, validation: String::new(), speed: None }
     }
 
     /// Shows what happened.
@@ -47,6 +49,7 @@ impl Progress {
     }
 
     fn step(&mut self, step: &StepRecord) {
+        self.speed = Some(speed(step));
         match &mut self.shown {
             Shown::Nothing => {}
             Shown::Bar(shown) => {
@@ -85,6 +88,11 @@ impl Progress {
             format!(" · val {} {}{best}", epoch.metric, console::number(epoch.validation));
     }
 
+    /// How fast training was at its last step, such as `21,300 characters/s`; nothing before a step.
+    pub(crate) fn speed(&self) -> Option<&str> {
+        self.speed.as_deref()
+    }
+
     /// Takes the bar away.
     pub(crate) fn end(&self) {
         if let Shown::Bar(Some(bar)) = &self.shown {
@@ -103,11 +111,14 @@ fn style() -> ProgressStyle {
 fn words(step: &StepRecord, validation: &str) -> String {
     let skipped = if step.skipped { " · step skipped" } else { "" };
     format!(
-        "loss {}{validation} · grad {}{skipped} · {} left · {} {}/s",
+        "loss {}{validation} · grad {}{skipped} · {} left · {}",
         console::number(step.loss),
         console::number(step.grad_norm),
         console::duration(step.seconds_left),
-        console::thousands(step.per_second as u64),
-        step.unit
+        speed(step)
     )
+}
+
+fn speed(step: &StepRecord) -> String {
+    format!("{} {}/s", console::thousands(step.per_second as u64), step.unit)
 }

@@ -13,6 +13,16 @@ pub(crate) struct Signals {
     which: Arc<AtomicUsize>,
 }
 
+/// From here on, a write beyond the limit on the size of files (`ulimit -f`) fails with an error that
+/// can be told, instead of ending the program without a word.
+pub(crate) fn let_large_writes_fail() -> Result<()> {
+    #[cfg(unix)]
+    flag::register(signal_hook::consts::SIGXFSZ, Arc::default()).map_err(|error| {
+        Error::failed("the system does not let Recurve catch the limit on files").with_source(error)
+    })?;
+    Ok(())
+}
+
 impl Signals {
     /// From here on, SIGINT and SIGTERM set `stop`; where it is set already, they end the program.
     pub(crate) fn catch() -> Result<Self> {

@@ -126,6 +126,33 @@ fn models_that_do_not_fit() {
 }
 
 #[test]
+fn runs_whose_files_do_not_belong_together() {
+    let folder = own_trained();
+    let path = |name: &str| folder.path().join("runs").join(name);
+    let resume = ["train", "--resume", "runs/air"];
+    let model = fs::read(path("air/model.safetensors")).expect("a model");
+    let checkpoint = fs::read(path("air/last.ckpt")).expect("a checkpoint");
+    fs::copy(path("play/last.ckpt"), path("air/last.ckpt")).expect("room");
+    recurve(folder.path(), &resume)
+        .refused(2, &["runs/air/last.ckpt", "another run", "language", "runs/air/config.toml"]);
+    fs::write(path("air/last.ckpt"), checkpoint).expect("room");
+    fs::copy(path("play/model.safetensors"), path("air/model.safetensors")).expect("room");
+    recurve(folder.path(), &resume).refused(2, &["runs/air/model.safetensors", "another run"]);
+    fs::write(path("air/model.safetensors"), &model).expect("room");
+    let config = fs::read_to_string(path("air/config.toml")).expect("a configuration");
+    fs::write(path("air/config.toml"), config.replacen("seed = 1", "seed = 5", 1)).expect("room");
+    recurve(folder.path(), &resume)
+        .refused(2, &["runs/air/config.toml", "train.seed", "says 5", "says 1", "--load"]);
+    fs::write(path("air/config.toml"), "seed =").expect("room");
+    recurve(folder.path(), &resume).refused(2, &["runs/air/config.toml", "line 1"]);
+    fs::write(path("air/config.toml"), config).expect("room");
+    recurve(folder.path(), &[&resume[..], &["--threads", "1"]].concat()).done();
+    assert_eq!(fs::read(path("air/model.safetensors")).expect("a model"), model);
+    let other = ["train", "air.csv", "--set", "model.cell=gru", "--load", "runs/air"];
+    recurve(folder.path(), &other).refused(2, &["runs/air", "cell is lstm", "here it is gru"]);
+}
+
+#[test]
 fn checkpoints_that_are_damaged() {
     let folder = own_trained();
     let path = |name: &str| folder.path().join("runs/air").join(name);

@@ -274,6 +274,74 @@ fn config_is_complete_and_reads_back() {
 }
 
 #[test]
+fn config_lists_every_key_of_its_task() {
+    for (task, sets) in [("forecast", &[][..]), ("language", &["--set", "optimiser=sgd"])] {
+        let args = [&["config", "--task", task], sets].concat();
+        let out = recurve(trained(), &args).done().out;
+        let mut section = "";
+        let mut found = vec![];
+        for line in out.lines() {
+            if let Some(head) = line.strip_prefix('[') {
+                section = head.trim_end_matches(']');
+            } else if let Some((name, about)) = line.trim_start_matches("# ").split_once(" =") {
+                assert!(about.contains("# "), "its meaning: {line}");
+                found.push(format!("{section}.{name}"));
+            }
+        }
+        let task = task.parse().expect("a task");
+        let keys = recurve_train::config::keys().iter();
+        let keys = keys.filter(|key| key.task.is_none_or(|owner| owner == task));
+        let mut expected: Vec<&str> = keys.map(|key| key.name).collect();
+        found.sort();
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{out}");
+    }
+}
+
+#[test]
+fn a_kind_that_needs_a_number_says_which() {
+    for (kind, number) in [
+        ("schedule.kind=step", "schedule.every_epochs=10"),
+        ("clip=value", "clip.limit=0.5"),
+        ("initialise.output.kind=uniform", "initialise.output.bound=0.1"),
+    ] {
+        let without = ["config", "--set", kind];
+        recurve(trained(), &without).refused(2, &[&format!("such as --set {number}")]);
+        recurve(trained(), &["config", "--set", kind, "--set", number]).done();
+    }
+}
+
+#[test]
+fn forecast_from_a_file_that_grew_says_how() {
+    let folder = support::own_trained();
+    let args = ["air.csv", "--name", "grown", "--quiet", "--set", "data.horizon=6"];
+    train(folder.path(), &args).done();
+    fs::write(folder.path().join("air.csv"), support::air(97)).expect("room");
+    let ran = recurve(folder.path(), &["forecast", "runs/grown"]);
+    ran.refused(2, &["has changed", "`recurve forecast runs/grown FILE` forecasts from"]);
+    let ran = recurve(folder.path(), &["forecast", "runs/grown", "air.csv"]).done();
+    assert!(ran.out.contains("1958-02"), "{}", ran.out);
+}
+
+#[test]
+fn a_language_run_tells_its_speed() {
+    let folder = folder();
+    let ran = train(folder.path(), &["play.txt", "--quiet"]).done();
+    let line = ran.out.lines().find(|line| line.contains("nats per character on"));
+    assert!(ran.out.contains("characters/s"), "{line:?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_limit_on_the_size_of_files_is_told() {
+    let folder = folder();
+    let mut command = std::process::Command::new("sh");
+    let script = format!("ulimit -f 4; exec {} train air.csv --quiet", support::RECURVE);
+    command.args(["-c", &script]).current_dir(folder.path());
+    support::finish(command, "").refused(1, &["cannot write"]);
+}
+
+#[test]
 fn doctor_finds_this_machine_healthy() {
     let told = recurve(trained(), &["doctor", "--json"]).done().json();
     assert_eq!(told["healthy"], true);

@@ -132,6 +132,17 @@ impl OwnedFacts {
     }
 }
 
+/// The facts of a model file.
+pub(crate) fn facts(checkpoint: &Checkpoint) -> Result<OwnedFacts> {
+    let format = checkpoint.text("format")?;
+    if format != FORMAT {
+        return Err(Error::usage(format!(
+            "this is `{format}`, expected `{FORMAT}`, the model.safetensors of a run"
+        )));
+    }
+    OwnedFacts::read_from(checkpoint)
+}
+
 pub(crate) fn to_json(value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value)
         .map_err(|error| Error::failed("cannot write JSON").with_source(error))
@@ -214,13 +225,7 @@ impl ModelFile {
     }
 
     fn unpack(file: &Path, checkpoint: &Checkpoint) -> Result<Self> {
-        let format = checkpoint.text("format")?;
-        if format != FORMAT {
-            return Err(Error::usage(format!(
-                "this is `{format}`, expected `{FORMAT}`, the model.safetensors of a run"
-            )));
-        }
-        let facts = OwnedFacts::read_from(checkpoint)?;
+        let facts = facts(checkpoint)?;
         let mut model = Model::new(facts.description.clone()).map_err(unsound)?;
         let values = read_weights(checkpoint, "", &model)?;
         model.values_mut().copy_from_slice(&values);

@@ -134,7 +134,7 @@ fn every_key_is_documented_and_every_documented_key_exists() {
             ],
         ),
         (
-            Task::Forecast,
+            Task::Language,
             &[
                 "initialise.embedding=constant",
                 "initialise.embedding.value=1",
@@ -143,7 +143,7 @@ fn every_key_is_documented_and_every_documented_key_exists() {
             ],
         ),
         (
-            Task::Forecast,
+            Task::Language,
             &[
                 "initialise.embedding=uniform",
                 "initialise.embedding.bound=1",
@@ -152,7 +152,7 @@ fn every_key_is_documented_and_every_documented_key_exists() {
             ],
         ),
         (
-            Task::Forecast,
+            Task::Language,
             &[
                 "initialise.embedding=normal",
                 "initialise.embedding.std=1",

@@ -8,6 +8,7 @@ use recurve_train::data::{
     TableOptions, guess,
 };
 use recurve_train::metrics::{Scores, mase_scale};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 fn example(name: &str) -> PathBuf {
@@ -22,7 +23,12 @@ fn shared(name: &str) -> Option<PathBuf> {
     );
     let path = folder.join("data").join(name);
     if !path.exists() {
-        println!("not run: {} is absent (set RECURVE_SHARED)", path.display());
+        // Past the capture of the harness, which would hide it.
+        let _ = writeln!(
+            std::io::stderr(),
+            "not run: {} is absent (set RECURVE_SHARED)",
+            path.display()
+        );
     }
     path.exists().then_some(path)
 }
@@ -212,6 +218,53 @@ fn a_wrong_clock_is_named() {
     let ignoring = TableOptions { time: Some("none".to_owned()), ..options };
     let table = Table::parse("t.csv", &without(&[20, 21])).unwrap();
     assert_eq!(DataPlan::new(&table, &ignoring).unwrap().frequency, Frequency::Rows);
+}
+
+#[test]
+fn times_in_other_spellings_are_read_or_refused() {
+    let table = |spell: &dyn Fn(usize) -> String, gone: &[usize]| {
+        let rows = (0..60).filter(|row| !gone.contains(row));
+        "when,units\n".to_owned()
+            + &rows.map(|row| format!("{},{}\n", spell(row), row * row)).collect::<String>()
+    };
+    let date = |row: usize| (row / 28 + 1, row % 28 + 1);
+    let known: [(&dyn Fn(usize) -> String, &str); 2] = [
+        (&|row| format!("2021/{:02}/{:02}", date(row).0, date(row).1), "2021/01/11"),
+        (&|row| format!("{:02}.{:02}.2021", date(row).1, date(row).0), "11.01.2021"),
+    ];
+    for (spell, missing) in known {
+        let gap = refusal(&table(spell, &[10]), &TableOptions::default());
+        assert!(gap.contains(&format!("the row for {missing} is missing")), "{gap}");
+    }
+    let quarter = |row: usize| format!("{}-Q{}", 1990 + row / 4, row % 4 + 1);
+    let unknown: [(&dyn Fn(usize) -> String, &str); 5] = [
+        (&|row| format!("{:02}/{:02}/2021", date(row).1, date(row).0), "01/01/2021"),
+        (&|row| format!("{:02}-{:02}-2021", date(row).1, date(row).0), "01-01-2021"),
+        (&|row| format!("Jan {}", 1900 + row), "Jan 1900"),
+        (&quarter, "1990-Q1"),
+        // A row that stands twice is no reason to pass the column over.
+        (&|row| quarter(row.max(1)), "1990-Q2"),
+    ];
+    for (spell, first) in unknown {
+        let text = table(spell, &[10]);
+        let error = refusal(&text, &TableOptions::default());
+        for word in
+            ["t.csv, line 2, column `when`", first, "2020/01/31", "31.01.2020", "data.time=none"]
+        {
+            assert!(error.contains(word), "{word}: {error}");
+        }
+        let none = TableOptions { time: Some("none".to_owned()), ..TableOptions::default() };
+        let plan = DataPlan::new(&Table::parse("t.csv", &text).unwrap(), &none).unwrap();
+        assert_eq!(plan.frequency, Frequency::Rows);
+    }
+    // Names without digits and labels that repeat are no times.
+    let labels: [&dyn Fn(usize) -> String; 2] =
+        [&|row| format!("shop{}", row % 3), &|row| "x".repeat(row + 1)];
+    for spell in labels {
+        let table = Table::parse("t.csv", &table(spell, &[])).unwrap();
+        let plan = DataPlan::new(&table, &TableOptions::default()).unwrap();
+        assert_eq!(plan.time, None);
+    }
 }
 
 #[test]

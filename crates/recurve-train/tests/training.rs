@@ -339,6 +339,132 @@ fn a_damaged_checkpoint_is_refused() {
     }
 }
 
+fn copy(file: &Path, to: &Path) {
+    fs::copy(file, to).unwrap();
+}
+
+#[track_caller]
+fn refuses_to_resume(folder: &RunFolder, words: &[&str]) {
+    let model = fs::read(folder.model()).ok();
+    let error = Trainer::resume(folder, None).err().expect("a refusal");
+    let message = error.to_string();
+    assert!(error.is_usage(), "{message}");
+    for word in words {
+        assert!(message.contains(word), "`{word}` is not in: {message}");
+    }
+    assert_eq!(fs::read(folder.model()).ok(), model, "the model is left alone");
+}
+
+#[test]
+fn files_of_another_run_are_refused() {
+    let place = Place::new();
+    let [sales, fox, wide, later] =
+        ["sales", "fox", "wide", "later"].map(|name| place.folder(name));
+    place.run("sales.csv", SALES, &sales);
+    place.run("fox.txt", FOX, &fox);
+    let wider: Vec<&str> = SALES.iter().copied().chain(["model.hidden=7"]).collect();
+    place.run("sales.csv", &wider, &wide);
+    // The same settings, on other data.
+    let mut rows = fs::read_to_string(place.path("sales.csv")).unwrap();
+    rows.pop();
+    fs::write(place.path("later.csv"), rows + "1\n").unwrap();
+    place.run("later.csv", SALES, &later);
+    assert!(bytes(&sales.config()) == bytes(&later.config()));
+    let [checkpoint, model] = [sales.checkpoint(), sales.model()].map(|path| bytes(&path));
+
+    copy(&fox.checkpoint(), &sales.checkpoint());
+    let words = ["sales/last.ckpt` belongs to another run", "task is language", "says forecast"];
+    refuses_to_resume(&sales, &words);
+    copy(&wide.checkpoint(), &sales.checkpoint());
+    refuses_to_resume(&sales, &["config.toml` says 5 for `model.hidden`", "last.ckpt` says 7"]);
+    copy(&later.checkpoint(), &sales.checkpoint());
+    refuses_to_resume(&sales, &["model.safetensors` belongs to another run", "later.csv"]);
+    fs::write(sales.checkpoint(), &checkpoint).unwrap();
+
+    for (other, word) in [(&fox, "`data.task`"), (&wide, "`model.hidden` is 7"), (&later, "data")] {
+        copy(&other.model(), &sales.model());
+        refuses_to_resume(&sales, &["model.safetensors` belongs to another run", word]);
+    }
+    copy(&wide.checkpoint(), &sales.model());
+    refuses_to_resume(&sales, &["sales/model.safetensors", "recurve-run-1"]);
+    // One that is not whole is written anew from the checkpoint.
+    fs::write(sales.model(), &model[..model.len() / 2]).unwrap();
+    let mut trainer = Trainer::resume(&sales, None).unwrap();
+    finished(trainer.train(&sales, &mut |_| {}, &AtomicBool::new(false)));
+    assert!(bytes(&sales.model()) == model);
+}
+
+#[test]
+fn a_configuration_that_was_changed_is_refused() {
+    let place = Place::new();
+    let folder = place.folder("run");
+    place.run("sales.csv", SALES, &folder);
+    let whole = fs::read_to_string(folder.config()).unwrap();
+    for (from, to, words) in [
+        ("hidden = 5", "hidden = 6", &["says 6 for `model.hidden`", "says 5", "--load"][..]),
+        ("epochs = 4", "epochs = 9", &["says 9 for `train.epochs`", "back to 4"]),
+        ("epochs = 4", "", &["says nothing for `train.epochs`", "back to 4"]),
+        ("dropout = 0.2", "dropout = 0.3", &["says 0.3 for `model.dropout`"]),
+        ("kind = \"plateau\"", "kind = \"step\"", &["`schedule.kind`", "\"step\"", "plateau"]),
+        ("hidden = 5", "hiden = 5", &["config.toml", "model.hiden", "model.hidden"]),
+        ("hidden = 5", "hidden = ", &["config.toml, line", "not TOML", "bring back"]),
+    ] {
+        assert!(whole.contains(from), "{from}");
+        fs::write(folder.config(), whole.replacen(from, to, 1)).unwrap();
+        refuses_to_resume(&folder, &[&["run/config.toml"], words].concat());
+    }
+    for cut in [0, whole.len() / 3, 2 * whole.len() / 3] {
+        fs::write(folder.config(), &whole[..cut]).unwrap();
+        refuses_to_resume(&folder, &["run/config.toml"]);
+    }
+    fs::write(folder.config(), b"[data]\n\xff\xfe").unwrap();
+    refuses_to_resume(&folder, &["run/config.toml", "cannot read"]);
+    fs::remove_file(folder.config()).unwrap();
+    refuses_to_resume(&folder, &["run/config.toml", "cannot read"]);
+    // Comments, order and the way a number is written mean nothing.
+    let plain: Vec<&str> = whole.lines().filter(|line| !line.starts_with('#')).collect();
+    fs::write(folder.config(), plain.join("\n").replace("limit = 1.0", "limit = 1")).unwrap();
+    Trainer::resume(&folder, None).unwrap();
+}
+
+#[test]
+fn weights_of_another_cell_are_refused_by_its_name() {
+    let place = Place::new();
+    let folder = place.folder("run");
+    let with = |cell: &'static str| [SALES, &[cell]].concat();
+    place.run("sales.csv", &with("model.cell=rnn-tanh"), &folder);
+    for (cell, name) in [("model.cell=rnn-relu", "rnn-relu"), ("model.cell=gru", "gru")] {
+        let mut trainer = place.prepare("sales.csv", &with(cell)).unwrap();
+        let message = trainer.load_weights(folder.path()).unwrap_err().to_string();
+        let expected = format!("its cell is rnn-tanh, here it is {name}");
+        assert!(message.contains(&expected), "{message}");
+    }
+}
+
+#[test]
+fn a_start_for_weights_that_are_not_there_is_refused() {
+    let place = Place::new();
+    let refused = |settings: &[&str], words: &[&str]| {
+        let error = place.prepare("sales.csv", settings).err().expect("a refusal");
+        for word in words {
+            assert!(error.is_usage() && error.to_string().contains(word), "{error}");
+        }
+    };
+    for cell in ["gru", "gru-reset-before", "rnn-tanh", "rnn-relu", "lstm-coupled"] {
+        let chosen = format!("model.cell={cell}");
+        let words = ["initialise.forget_bias is 2", cell, "no forget gate"];
+        refused(&[SALES, &[&chosen, "initialise.forget_bias=2"]].concat(), &words);
+        place.prepare("sales.csv", &[SALES, &[&chosen]].concat()).unwrap();
+    }
+    refused(
+        &[SALES, &["initialise.embedding=constant", "initialise.embedding.value=0.5"]].concat(),
+        &["initialise.embedding", "no token vectors"],
+    );
+    place.prepare("sales.csv", &[SALES, &["initialise.forget_bias=2"]].concat()).unwrap();
+    let start = ["initialise.embedding=normal", "initialise.embedding.std=0.5"];
+    place.prepare("fox.txt", &[FOX, &start].concat()).unwrap();
+}
+
 #[test]
 fn what_is_measured_is_what_is_used() {
     let place = Place::new();

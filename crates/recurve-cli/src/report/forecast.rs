@@ -45,10 +45,15 @@ pub(super) fn sections(
         pictures.push(Block::Text(text));
     }
     let how = format!(
-        "Measured on the {} rows from {} to {}, forecast {} rows ahead from {} origins. The naive \
+        "Measured on the {} rows from {} to {}, forecast {} rows ahead from {} origin{}. The naive \
          forecasts start from the same origins and know the same rows. Lower is better everywhere; \
          MASE below 1 means smaller errors than the seasonal naive forecast made in the training part.",
-        report.part, report.first_time, report.last_time, report.horizon, report.origins
+        report.part,
+        report.first_time,
+        report.last_time,
+        report.horizon,
+        report.origins,
+        if report.origins == 1 { "" } else { "s" }
     );
     measures.insert(0, Block::Text(how));
     Ok(vec![section("Forecasts", pictures), section("How good they are", measures)])

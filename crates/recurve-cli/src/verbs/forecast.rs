@@ -17,7 +17,13 @@ pub(crate) fn run(args: &args::Forecast, json: bool) -> Result<()> {
     };
     let table = match &args.data {
         Some(path) => Table::read(path)?,
-        None => model.own_table(None)?,
+        None => model.own_table(None).map_err(|error| {
+            let run = args.run.display();
+            error.context(format!(
+                "`recurve forecast {run} FILE` forecasts from a file that has new rows or lies \
+                 elsewhere; without FILE"
+            ))
+        })?,
     };
     let forecast = model.forecast(&table)?;
     let time = model.plan().time.as_ref();

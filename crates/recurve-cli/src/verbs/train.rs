@@ -7,6 +7,7 @@ use crate::signals::Signals;
 use crate::{args, console, report};
 use recurve_train::error::{Error, Result};
 use recurve_train::run::RunFolder;
+use recurve_train::task::Evaluation;
 use recurve_train::trainer::{Outcome, Report, Trainer};
 use serde::Serialize;
 use std::fs;
@@ -70,7 +71,11 @@ pub(crate) fn run(args: &args::Train, json: bool) -> Result<u8> {
             let seconds = begun.elapsed().as_secs_f64();
             let took = Took { seconds, resumed: args.resume.is_some() };
             report::write(&folder, &result, took)?;
-            tell(&folder, &result, seconds, json)?;
+            let speed = match &result.evaluation {
+                Evaluation::Language(_) => progress.speed(),
+                Evaluation::Forecast(_) => None,
+            };
+            tell(&folder, &result, Time { seconds, speed }, json)?;
             Ok(0)
         }
         Err(error) => {
@@ -146,21 +151,28 @@ struct Told<'a> {
     report: &'a Report,
 }
 
-fn tell(folder: &RunFolder, report: &Report, seconds: f64, json: bool) -> Result<()> {
+/// How long training took, and how fast it was where that is to be told.
+struct Time<'a> {
+    seconds: f64,
+    speed: Option<&'a str>,
+}
+
+fn tell(folder: &RunFolder, report: &Report, time: Time<'_>, json: bool) -> Result<()> {
     let headline = report::headline(&report.evaluation);
     if json {
         return console::json(&Told {
             run: folder.path(),
             report_file: folder.report(),
             headline,
-            seconds: (1e3 * seconds).round() / 1e3,
+            seconds: (1e3 * time.seconds).round() / 1e3,
             report,
         });
     }
     for line in report.summary() {
         console::line(line)?;
     }
-    console::line(format!("{headline} · {}", console::took(seconds)))?;
+    let speed = time.speed.map_or_else(String::new, |speed| format!(" · {speed}"));
+    console::line(format!("{headline} · {}{speed}", console::took(time.seconds)))?;
     let run = folder.path().display().to_string();
     let next = report::commands(&run, &report.evaluation);
     let first = next.first().map_or("", |(command, _)| command);

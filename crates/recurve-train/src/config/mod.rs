@@ -295,6 +295,7 @@ impl Config {
         for start in [starts.input, starts.recurrent, starts.embedding, starts.output] {
             start.validate()?;
         }
+        self.validate_used()?;
         match (self.task(), self.loss) {
             (Task::Language, Loss::CrossEntropy { .. }) if self.model.bidirectional => {
                 Err(Error::usage(
@@ -312,5 +313,25 @@ impl Config {
             )),
             (Task::Forecast, _) => Ok(()),
         }
+    }
+
+    /// An error where a start is chosen for weights that the model does not have.
+    fn validate_used(&self) -> Result<()> {
+        let (starts, default) = (&self.initialise, InitialiseConfig::default());
+        let cell = self.model.cell;
+        if cell.forget_gate().is_none() && starts.forget_bias != default.forget_bias {
+            return Err(Error::usage(format!(
+                "initialise.forget_bias is {}, but the cell {} has no forget gate of its own; leave it \
+                 out, or set model.cell to lstm or lstm-peephole",
+                starts.forget_bias,
+                cell.name()
+            )));
+        }
+        if self.task() == Task::Forecast && starts.embedding != default.embedding {
+            return Err(Error::usage(
+                "initialise.embedding is set, but a forecast has no token vectors; leave it out",
+            ));
+        }
+        Ok(())
     }
 }

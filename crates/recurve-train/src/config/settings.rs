@@ -13,6 +13,13 @@ pub struct Settings {
     table: Table,
 }
 
+/// A key that two settings do not agree on, with what each says as TOML; none where it says nothing.
+pub(crate) struct Difference {
+    pub(crate) key: &'static str,
+    pub(crate) one: Option<String>,
+    pub(crate) other: Option<String>,
+}
+
 /// The word that takes a key back to its default or to a guess.
 const AUTO: &str = "auto";
 
@@ -104,6 +111,25 @@ impl Settings {
     /// Whether nothing is set.
     pub fn is_empty(&self) -> bool {
         self.table.is_empty()
+    }
+
+    /// The first key, in the order in which they are written, that the others do not say the same of.
+    pub(crate) fn first_difference(&self, others: &Self) -> Option<Difference> {
+        let number = |value: &Value| match value {
+            Value::Integer(number) => Some(*number as f64),
+            value => value.as_float(),
+        };
+        keys::keys().iter().find_map(|key| {
+            let (one, other) = (self.get(key.name), others.get(key.name));
+            let agree = match (one, other) {
+                (Some(one), Some(other)) if key.expects == Expects::Number => {
+                    number(one) == number(other)
+                }
+                _ => one == other,
+            };
+            let shown = |value: Option<&Value>| value.map(Value::to_string);
+            (!agree).then(|| Difference { key: key.name, one: shown(one), other: shown(other) })
+        })
     }
 
     fn take(&mut self, prefix: &str, table: Table) -> Result<()> {

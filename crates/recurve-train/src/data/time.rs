@@ -1,8 +1,9 @@
 //! How the cells of a time column are written.
 //!
 //! A time is one `i64`: seconds since 1970-01-01 00:00 on the column's own wall clock, or the number
-//! itself where the column counts. A forecast is written in the spelling of its column. Day-first
-//! and month-first dates are refused, because they cannot be told apart.
+//! itself where the column counts. A forecast is written in the spelling of its column. `01/02/2020`
+//! and `01-02-2020` are no times, because day-first and month-first cannot be told apart; between
+//! points the day comes first everywhere.
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
@@ -21,6 +22,10 @@ pub enum TimeFormat {
     Date,
     /// A date without separators, `19490131`.
     CompactDate,
+    /// A date between slashes, year first, `1949/01/31`.
+    SlashedDate,
+    /// A date between points, day first, `31.01.1949`.
+    PointedDate,
     /// A date and a time of day without zone, `1949-01-31 12:00` or `1949-01-31T12:00:00`.
     DateTime {
         /// What stands between date and time: a space or `T`.
@@ -53,6 +58,8 @@ impl TimeFormat {
             8 if Self::CompactDate.parse(cell).is_some() => Some(Self::CompactDate),
             7 if bytes[4] == b'-' => Some(Self::Month),
             10 if dashed => Some(Self::Date),
+            10 if bytes[4] == b'/' => Some(Self::SlashedDate),
+            10 if bytes[2] == b'.' && bytes[5] == b'.' => Some(Self::PointedDate),
             16.. if dashed && cell.is_ascii() => {
                 if let Some(offset) = offset_of(cell) {
                     return Some(Self::Instant { offset });
@@ -82,6 +89,8 @@ impl TimeFormat {
                 to_seconds(date.into())
             }
             Self::Date => to_seconds(dashed_date(cell)?.into()),
+            Self::SlashedDate => to_seconds(date(cell.splitn(3, '/'))?.into()),
+            Self::PointedDate => to_seconds(date(cell.rsplitn(3, '.'))?.into()),
             Self::CompactDate => {
                 digits::<u32>(cell, 8)?;
                 let date = Date::new(
@@ -128,6 +137,8 @@ impl TimeFormat {
             Self::Month => wall.strftime("%Y-%m").to_string(),
             Self::Date => wall.strftime("%Y-%m-%d").to_string(),
             Self::CompactDate => wall.strftime("%Y%m%d").to_string(),
+            Self::SlashedDate => wall.strftime("%Y/%m/%d").to_string(),
+            Self::PointedDate => wall.strftime("%d.%m.%Y").to_string(),
             Self::DateTime { separator, seconds } => {
                 let clock = if seconds { "%H:%M:%S" } else { "%H:%M" };
                 format!("{}{separator}{}", wall.strftime("%Y-%m-%d"), wall.strftime(clock))
@@ -156,7 +167,11 @@ fn digits<N: std::str::FromStr>(text: &str, count: usize) -> Option<N> {
 }
 
 fn dashed_date(text: &str) -> Option<Date> {
-    let mut parts = text.splitn(3, '-');
+    date(text.splitn(3, '-'))
+}
+
+/// A date from its year, month and day.
+fn date<'a>(mut parts: impl Iterator<Item = &'a str>) -> Option<Date> {
     let year = digits(parts.next()?, 4)?;
     let month = digits(parts.next()?, 2)?;
     Date::new(year, month, digits(parts.next()?, 2)?).ok()
@@ -216,6 +231,14 @@ mod tests {
         for cell in [
             "",
             "31/01/2020",
+            "01/02/2020",
+            "01-02-2020",
+            "31.02.2020",
+            "2020/13/01",
+            "2020/1/1",
+            "1.2.2020",
+            "2020.01.31",
+            "1990-Q1",
             "2020-13",
             "2021-02-29",
             "2020-1-1",
@@ -232,11 +255,29 @@ mod tests {
         assert!(TimeFormat::recognise("2020-01-01 12:00:00.000").is_some());
     }
 
+    #[test]
+    fn dates_between_slashes_and_points_are_those_between_dashes() {
+        let time = TimeFormat::Date.parse("2020-01-31").unwrap();
+        for (cell, format) in
+            [("2020/01/31", TimeFormat::SlashedDate), ("31.01.2020", TimeFormat::PointedDate)]
+        {
+            assert_eq!(TimeFormat::recognise(cell), Some((format, time)));
+            assert_eq!(format.write(time), cell);
+        }
+    }
+
     proptest! {
         #[test]
         fn any_cell_is_a_time_or_none(cell in "\\PC{0,30}") {
             if let Some((format, time)) = TimeFormat::recognise(&cell) {
                 prop_assert_eq!(format.parse(&format.write(time)), Some(time));
+            }
+        }
+
+        #[test]
+        fn dates_with_other_signs_survive_writing(cell in "[0-9]{4}/[01][0-9]/[0-3][0-9]|[0-3][0-9]\\.[01][0-9]\\.[0-9]{4}") {
+            if let Some((format, time)) = TimeFormat::recognise(&cell) {
+                prop_assert_eq!(format.write(time), cell);
             }
         }
 

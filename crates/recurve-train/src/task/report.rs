@@ -168,8 +168,13 @@ impl ForecastReport {
     /// The result in sentences for a person.
     pub fn summary(&self) -> Vec<String> {
         let mut lines = vec![format!(
-            "{} rows {} to {}, forecast {} ahead from {} origins",
-            self.part, self.first_time, self.last_time, self.horizon, self.origins
+            "{} rows {} to {}, forecast {} ahead from {} origin{}",
+            self.part,
+            self.first_time,
+            self.last_time,
+            self.horizon,
+            self.origins,
+            if self.origins == 1 { "" } else { "s" }
         )];
         for target in &self.targets {
             let scores = |scores: &Scores| {
@@ -286,6 +291,9 @@ pub(crate) fn better(skill: f64, than: &str) -> String {
 
 /// A number with four digits that matter.
 fn short(value: f64) -> String {
+    if value != 0.0 && !(1e-4..1e9).contains(&value.abs()) {
+        return format!("{value:.3e}");
+    }
     let digits = (3.0 - value.abs().max(1e-12).log10().floor()).clamp(0.0, 12.0);
     format!("{value:.*}", digits as usize)
 }

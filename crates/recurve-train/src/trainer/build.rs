@@ -1,7 +1,7 @@
 //! How a trainer comes to be: from data and settings, from a checkpoint, with weights of another run.
 
 use super::progress::{EpochSums, Progress};
-use super::{Trainer, save, start};
+use super::{Trainer, belongs, save, start};
 use crate::checkpoint::Checkpoint;
 use crate::config::{Config, DataConfig, Settings, Task};
 use crate::data::{self, DataPlan, Kind, Position, Series, Table, Text};
@@ -13,7 +13,7 @@ use crate::run::RunFolder;
 use crate::schedule::Schedule;
 use crate::stopping::EarlyStopping;
 use crate::task::{ForecastLearner, LanguageLearner, Learner};
-use recurve_nn::{Model, Network};
+use recurve_nn::{CellKind, Description, Layer, Model, Network};
 use std::path::Path;
 
 impl Trainer {
@@ -47,7 +47,8 @@ impl Trainer {
     /// may be training there.
     ///
     /// # Errors
-    /// The folder holds no whole checkpoint, or the data is not there or has changed.
+    /// The folder holds no whole checkpoint, its config.toml or model.safetensors is not of the same
+    /// run, or the data is not there or has changed.
     pub fn resume(folder: &RunFolder, moved_to: Option<&Path>) -> Result<Self> {
         let path = folder.checkpoint();
         if !path.exists() {
@@ -60,6 +61,7 @@ impl Trainer {
         let checkpoint = Checkpoint::load(&path)?;
         let told = |error: Error| error.context(format!("`{}`", path.display()));
         let facts = save::facts(&checkpoint).map_err(told)?;
+        belongs::check(folder, &checkpoint, &facts)?;
         let data = facts.data.locate(moved_to)?;
         let source =
             DataSource { path: std::path::absolute(&data).unwrap_or(data.clone()), ..facts.data };
@@ -194,6 +196,16 @@ impl Trainer {
                 own.size()
             )));
         }
+        let (here, there) = (self.model.description(), other.model().description());
+        if let Some((here, there)) =
+            cell(here).zip(cell(there)).filter(|(here, there)| here != there)
+        {
+            let (here, there) = (here.name(), there.name());
+            return Err(told(format!(
+                "its cell is {there}, here it is {here}; set model.cell to {there}, or start from \
+                 random weights"
+            )));
+        }
         for entry in self.model.entries().iter() {
             let found = other.model().entries().get(&entry.name);
             let Some(found) = found else {
@@ -217,4 +229,12 @@ impl Trainer {
         self.notes.push(format!("starts from the weights of {}", other.name()));
         Ok(())
     }
+}
+
+/// The cell of a model; that of its first stack, should there be several.
+fn cell(description: &Description) -> Option<CellKind> {
+    description.layers.iter().find_map(|layer| match layer {
+        Layer::Recurrent(stack) => Some(stack.cell),
+        _ => None,
+    })
 }

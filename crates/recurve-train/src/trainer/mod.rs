@@ -10,6 +10,7 @@
 //! unbroken run would have reached, whenever and however often it was killed. Checkpoints lie between
 //! steps, never within one: batches gathered for a step that was not finished are computed again.
 
+mod belongs;
 mod build;
 mod log;
 mod progress;

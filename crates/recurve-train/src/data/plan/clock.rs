@@ -5,6 +5,7 @@ use crate::data::frequency::{Frequency, Unsteady, unsteady};
 use crate::data::table::{Table, shown};
 use crate::data::time::TimeFormat;
 use crate::error::{Error, Result};
+use std::collections::HashSet;
 
 /// Names under which a column of plain numbers is taken as time, wherever it stands.
 const TIME_NAMES: [&str; 11] = [
@@ -21,6 +22,10 @@ const TIME_NAMES: [&str; 11] = [
     "period",
 ];
 
+/// The spellings of a time, as they stand in messages.
+const SPELLINGS: &str = "2020-01, 2020-01-31, 2020/01/31, 31.01.2020, 2020-01-31 12:00, 20200131, \
+                         2020 or a whole number";
+
 /// The time column and its times: the one that is asked for, or the first that reads as times.
 pub(super) fn choose_time(
     table: &Table,
@@ -32,6 +37,9 @@ pub(super) fn choose_time(
         None => (0..table.columns().len()).find(|&column| looks_like_time(table, column)),
     };
     let Some(column) = column else {
+        if asked.is_none() {
+            refuse_unread_time(table)?;
+        }
         return Ok((None, Vec::new()));
     };
     let Some(format) = format_of(table, column) else {
@@ -40,14 +48,39 @@ pub(super) fn choose_time(
             0,
             column,
             &format!(
-                "`{cell}` is not a time, expected one like 2020-01, 2020-01-31, 2020-01-31 12:00, \
-                 20200131, 2020 or a whole number; name another column as `time`, or \"none\""
+                "`{cell}` is not a time, expected one like {SPELLINGS}; name another column as \
+                 `time`, or \"none\""
             ),
         ));
     };
     let time = TimeColumn { column: table.columns()[column].clone(), format };
     let times = read_times(table, &time)?;
     Ok((Some(time), times))
+}
+
+/// Refuses a table whose first column is most likely time in a spelling that is not read: text with
+/// digits in it, (almost) never the same. To pass it over would take a gap for a step.
+fn refuse_unread_time(table: &Table) -> Result<()> {
+    let digit = |cell: &str| cell.bytes().any(|byte| byte.is_ascii_digit());
+    let cells: Vec<&str> = table.cells(0).filter(|cell| !cell.is_empty()).collect();
+    let distinct = cells.iter().collect::<HashSet<_>>().len();
+    let label = table.is_numeric(0)
+        || cells.is_empty()
+        || !cells.iter().all(|cell| digit(cell))
+        || 10 * distinct < 9 * table.rows();
+    if label {
+        return Ok(());
+    }
+    let row = table.cells(0).position(|cell| !cell.is_empty()).unwrap_or(0);
+    Err(table.bad_cell(
+        row,
+        0,
+        &format!(
+            "`{}` looks like a time, but is in no spelling that is read; write the times like \
+             {SPELLINGS}, or set data.time=none to take every row as one step",
+            shown(table.cell(row, 0))
+        ),
+    ))
 }
 
 /// The times of a column, all in one format.
