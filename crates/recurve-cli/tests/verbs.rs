@@ -306,9 +306,13 @@ fn a_kind_that_needs_a_number_says_which() {
         ("initialise.output.kind=uniform", "initialise.output.bound=0.1"),
     ] {
         let without = ["config", "--set", kind];
-        recurve(trained(), &without).refused(2, &[&format!("such as --set {number}")]);
+        recurve(trained(), &without)
+            .refused(2, &[&format!("--set {}=NUMBER", number.split('=').next().unwrap())]);
         recurve(trained(), &["config", "--set", kind, "--set", number]).done();
     }
+    let far = recurve(trained(), &["config", "--set", "foo=1"]);
+    assert!(!far.err.contains("did you mean"), "{}", far.err);
+    far.refused(2, &["no key `foo`"]);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use crate::{args, console};
 use recurve_train::config::{Config, Settings, Task, keys};
-use recurve_train::error::{Error, Result};
+use recurve_train::error::Result;
 use std::path::Path;
 
 /// Prints a complete configuration.
@@ -31,45 +31,7 @@ pub(crate) fn settings(file: Option<&Path>, set: &[String]) -> Result<Settings> 
     for assignment in set {
         settings.set(assignment).map_err(|error| error.context(format!("--set {assignment}")))?;
     }
-    check_kinds(&settings)?;
     Ok(settings)
-}
-
-/// Sections, kinds of them that have no default for one of their keys, that key and an example.
-const NEEDS: [(&str, &str, &str, &str); 13] = [
-    ("schedule", "step", "every_epochs", "10"),
-    ("clip", "value", "limit", "0.5"),
-    ("initialise.input", "constant", "value", "0.01"),
-    ("initialise.input", "uniform", "bound", "0.1"),
-    ("initialise.input", "normal", "std", "0.1"),
-    ("initialise.recurrent", "constant", "value", "0.01"),
-    ("initialise.recurrent", "uniform", "bound", "0.1"),
-    ("initialise.recurrent", "normal", "std", "0.1"),
-    ("initialise.embedding", "constant", "value", "0.01"),
-    ("initialise.embedding", "uniform", "bound", "0.1"),
-    ("initialise.output", "constant", "value", "0.01"),
-    ("initialise.output", "uniform", "bound", "0.1"),
-    ("initialise.output", "normal", "std", "0.1"),
-];
-
-/// A kind that needs a number is refused without it, with words on how to give it.
-fn check_kinds(settings: &Settings) -> Result<()> {
-    // What is set does not change where it is set again, and changes where it is taken back.
-    let changes = |assignment: String| -> Result<bool> {
-        let mut changed = settings.clone();
-        changed.set(&assignment)?;
-        Ok(changed != *settings)
-    };
-    for (section, kind, key, example) in NEEDS {
-        let chosen = !changes(format!("{section}.kind={kind}"))?;
-        if chosen && !changes(format!("{section}.{key}=auto"))? {
-            return Err(Error::usage(format!(
-                "{section}.kind = {kind} needs {section}.{key}, which has no default; set it too, \
-                 such as --set {section}.{key}={example}"
-            )));
-        }
-    }
-    Ok(())
 }
 
 /// A written configuration with the keys of the kinds not chosen, as comments at the end of their

@@ -198,17 +198,15 @@ pub(super) fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
 }
 
-/// The key that was most likely meant: by its full name, or by its last part alone.
-pub(super) fn nearest(name: &str) -> &'static str {
+/// The key that was most likely meant, by its full name or by its last part alone; none where no key is
+/// like it.
+pub(super) fn nearest(name: &str) -> Option<&'static str> {
     let last = |name: &str| name.rsplit('.').next().unwrap_or(name).to_owned();
-    let likeness = |key: &Key| {
-        let whole = strsim::jaro_winkler(key.name, name);
-        let part = strsim::jaro_winkler(&last(key.name), &last(name));
-        0.4 * whole + 0.6 * part
-    };
-    KEYS.iter()
-        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
-        .map_or("data.task", |key| key.name)
+    let whole = |key: &Key| strsim::jaro_winkler(key.name, name);
+    let part = |key: &Key| strsim::jaro_winkler(&last(key.name), &last(name));
+    let likeness = |key: &Key| 0.4 * whole(key) + 0.6 * part(key);
+    let best = KEYS.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    best.filter(|key| whole(key).max(part(key)) > 0.75).map(|key| key.name)
 }
 
 impl Expects {

@@ -3,6 +3,7 @@
 use super::keys::{self, Expects};
 use super::{Config, Task};
 use crate::error::{Error, Result};
+use crate::initialise::Initialiser;
 use recurve_nn::{Bias, CellKind};
 use std::path::Path;
 use toml::{Table, Value};
@@ -252,6 +253,12 @@ impl Config {
     }
 
     fn from_table(mut table: Table) -> Result<Self> {
+        // Read alone first: an error inside a section of a section would not say which it is in.
+        for (name, _) in CHOICES.iter().filter(|(name, _)| name.contains('.')) {
+            if let Some(value) = lookup(&table, name) {
+                read::<Initialiser>(value.clone(), name)?;
+            }
+        }
         Ok(Self {
             data: section(&mut table, "data")?,
             model: section(&mut table, "model")?,
@@ -268,12 +275,23 @@ impl Config {
 }
 
 fn section<T: serde::de::DeserializeOwned>(table: &mut Table, name: &str) -> Result<T> {
-    let value = table.remove(name).unwrap_or(Value::Table(Table::new()));
+    read(table.remove(name).unwrap_or(Value::Table(Table::new())), name)
+}
+
+/// The value of a section; what is wrong with it is said with the section's full name.
+fn read<T: serde::de::DeserializeOwned>(value: Value, name: &str) -> Result<T> {
     let kind = CHOICES.iter().find(|(section, _)| *section == name);
     let kind = kind.and_then(|(_, tag)| Some(format!(" ({tag} {})", value.get(tag)?)));
+    let kind = kind.unwrap_or_default();
     value.try_into().map_err(|error: toml::de::Error| {
         let what = error.message().replace('\n', " ");
-        Error::usage(format!("[{name}]{}: {what}", kind.unwrap_or_default()))
+        match what.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+            Some(key) => Error::usage(format!(
+                "[{name}]{kind} needs `{key}`, which has no default; set it too, with \
+                 --set {name}.{key}=NUMBER"
+            )),
+            None => Error::usage(format!("[{name}]{kind}: {what}")),
+        }
     })
 }
 
@@ -304,12 +322,11 @@ fn insert(table: &mut Table, name: &str, value: Value) {
 }
 
 fn unknown(name: &str) -> String {
-    let nearest = keys::nearest(name);
-    let (section, _) = nearest.rsplit_once('.').unwrap_or(("", nearest));
-    format!(
-        "there is no key `{name}`; did you mean `{nearest}` (section [{section}])? `recurve config` \
-         prints all keys"
-    )
+    let meant = keys::nearest(name).map_or_else(String::new, |nearest| {
+        let (section, _) = nearest.rsplit_once('.').unwrap_or(("", nearest));
+        format!("did you mean `{nearest}` (section [{section}])? ")
+    });
+    format!("there is no key `{name}`; {meant}`recurve config` prints all keys")
 }
 
 fn shown(value: &Value) -> String {
