@@ -8,12 +8,37 @@ use crate::pool::available_threads;
 /// Work below which waking another thread costs more than it brings, in floating-point operations.
 const WORTH_A_THREAD: usize = 2_000_000;
 
-/// The instruction set and the number of threads. The number changes the time, never a bit of a
-/// result; the instruction set changes the last digits.
+/// In which numbers the operands of the matrix products are. Sums, states, biases, gradients and the
+/// weights that a model keeps are in the element of the layer, whatever the operands are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Precision {
+    /// The element of the layer: `f32`, or `f64`.
+    #[default]
+    Full,
+    /// Both operands rounded to `bf16`, the upper half of an `f32`.
+    Bf16,
+    /// Weights in 8 bits with one scale per row: for running a model, not for training it.
+    Int8,
+}
+
+impl Precision {
+    /// `f32`, `bf16` or `int8`, as programs name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Full => "f32",
+            Self::Bf16 => "bf16",
+            Self::Int8 => "int8",
+        }
+    }
+}
+
+/// The instruction set, the number of threads, and the precision of products. The number of threads
+/// changes the time, never a bit of a result; the others change digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Engine {
     isa: Isa,
     threads: usize,
+    precision: Precision,
 }
 
 impl Engine {
@@ -22,18 +47,29 @@ impl Engine {
     /// # Errors
     /// Where `RECURVE_ISA` names what is not there.
     pub fn detect() -> Result<Self, UnknownIsa> {
-        Ok(Self { isa: Isa::chosen()?, threads: available_threads() })
+        Ok(Self { threads: available_threads(), ..Self::new(Isa::chosen()?) })
     }
 
     /// The given instruction set, one thread.
     pub fn new(isa: Isa) -> Self {
-        Self { isa, threads: 1 }
+        Self { isa, threads: 1, precision: Precision::Full }
     }
 
     /// The same with `threads` threads, at least 1; no more are used than the process may.
     #[must_use]
     pub fn with_threads(self, threads: usize) -> Self {
         Self { threads: threads.max(1), ..self }
+    }
+
+    /// The same with products in `precision`.
+    #[must_use]
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
+    /// The precision of products.
+    pub fn precision(self) -> Precision {
+        self.precision
     }
 
     /// The instruction set.

@@ -37,7 +37,7 @@ mod recurrent;
 
 pub use detect::{Isa, UnknownIsa};
 pub use element::Element;
-pub use engine::Engine;
+pub use engine::{Engine, Precision};
 pub use gemm::{Matrix, Packed, Start, product};
 pub use memory::{Buffer, Rows, RowsMut};
 pub use pool::{Member, available_threads, together};

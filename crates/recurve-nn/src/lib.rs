@@ -51,6 +51,6 @@ pub use error::{Error, Result};
 pub use layers::{Mode, Noise};
 pub use network::Network;
 pub use parameters::{Entries, Entry, Model, Role};
-pub use recurve_kernels::{Element, Engine, Isa, Rows};
+pub use recurve_kernels::{Element, Engine, Isa, Precision, Rows};
 pub use session::Session;
 pub use state::{Part, State};
