@@ -38,32 +38,32 @@ impl<'a, E: Copy> Matrix<'a, E> {
     }
 }
 
-/// `panel(p)` of `vectors` vectors: as even as possible, none wider than a tile.
+/// `vectors` vectors cut into panels, none wider than a tile.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Panels {
     vectors: usize,
+    count: usize,
+    /// Vectors of a panel; the first `wider` have one more.
     width: usize,
+    wider: usize,
 }
 
 impl Panels {
-    /// Panels of at most [`VECTORS`] vectors.
+    /// Panels as even as possible.
     pub(crate) fn even(vectors: usize) -> Self {
-        Self { vectors, width: 0 }
+        let count = vectors.div_ceil(VECTORS).max(1);
+        Self { vectors, count: count.min(vectors), width: vectors / count, wider: vectors % count }
     }
     /// Panels of `width` vectors; the last may be narrower.
     pub(crate) fn fixed(vectors: usize, width: usize) -> Self {
-        Self { vectors, width }
+        Self { vectors, count: vectors.div_ceil(width), width, wider: 0 }
     }
     pub(crate) fn count(self) -> usize {
-        self.vectors.div_ceil(if self.width == 0 { VECTORS } else { self.width })
+        self.count
     }
     /// The first vector of panel `at`; for `at == count()`, the end.
     pub(crate) fn first(self, at: usize) -> usize {
-        if self.width == 0 {
-            if at == 0 { 0 } else { self.vectors * at / self.count() }
-        } else {
-            (at * self.width).min(self.vectors)
-        }
+        (at * self.width + at.min(self.wider)).min(self.vectors)
     }
     pub(crate) fn vectors(self, at: usize) -> usize {
         self.first(at + 1) - self.first(at)

@@ -6,7 +6,7 @@
 use crate::Engine;
 use crate::element::Element;
 use crate::gemm::packed::{Matrix, Packed};
-use crate::gemm::tile::{Ahead, Cut, Tile, Tiles, VECTORS};
+use crate::gemm::tile::{Ahead, Cut, ROOM, Tile, Tiles};
 use crate::memory::{RowsMut, Shared};
 use crate::pool::{Member, together};
 use std::ops::Range;
@@ -23,9 +23,13 @@ pub enum Start<'a, E> {
 }
 
 /// Rows of K that a panel keeps in the nearest cache.
-const DEPTH: usize = 256;
-/// Rows of the left operand that are copied together where it is transposed.
-const HEIGHT: usize = 240;
+const DEPTH: usize = 1024;
+/// Rows of the left operand that are copied together.
+const HEIGHT: usize = 120;
+/// Distance of copied rows: not a power of two, so that they do not push each other out of the cache.
+const ROW: usize = DEPTH + 16;
+/// Panels from which on copying a left operand that lies in rows is worth while.
+const MANY: usize = 8;
 
 /// `c = start + a b`, with `a [M, K]`, `b [K, N]`, `c [M, N]`.
 ///
@@ -87,24 +91,23 @@ impl<E: Element> Task<'_, E> {
     /// # Safety
     /// Nobody else touches these sums meanwhile.
     unsafe fn run(&self, rows: Range<usize>, panels: Range<usize>) {
-        if self.a.column_stride == 1 {
-            let left = |k: usize| {
-                let start = self.a.data[rows.start * self.a.row_stride + k..].as_ptr();
-                Left { start, row: self.a.row_stride, k: 1 }
-            };
+        if self.a.column_stride == 1 && panels.len() < MANY {
             for k in (0..self.a.columns).step_by(DEPTH) {
+                let start = self.a.data[rows.start * self.a.row_stride + k..].as_ptr();
+                let left = Left { start, row: self.a.row_stride, k: 1 };
                 // SAFETY: the caller's promise.
-                unsafe { self.stretch(&rows, &panels, k, &left(k)) }
+                unsafe { self.stretch(&rows, &panels, k, &left) }
             }
             return;
         }
         E::with_copies(|copy| {
-            copy.resize(HEIGHT * DEPTH);
-            for first in rows.clone().step_by(HEIGHT) {
-                let rows = first..(first + HEIGHT).min(rows.end);
+            copy.resize(HEIGHT * ROW);
+            let pieces = rows.len().div_ceil(HEIGHT);
+            let bound = |at: usize| rows.start + rows.len() * at / pieces;
+            for at in 0..pieces {
+                let rows = bound(at)..bound(at + 1);
                 for k in (0..self.a.columns).step_by(DEPTH) {
-                    self.copy_left(copy, &rows, k);
-                    let left = Left { start: copy.as_ptr(), row: 1, k: rows.len() };
+                    let left = self.copy_left(copy, &rows, k);
                     // SAFETY: the caller's promise.
                     unsafe { self.stretch(&rows, &panels, k, &left) }
                 }
@@ -117,12 +120,18 @@ impl<E: Element> Task<'_, E> {
         DEPTH.min(self.a.columns - k)
     }
 
-    /// Copies rows of a transposed left operand to `[depth][rows]`.
-    fn copy_left(&self, copy: &mut [E], rows: &Range<usize>, k: usize) {
-        let a = &self.a;
-        for at in 0..self.depth(k) {
-            let from = &a.data[(k + at) * a.column_stride + rows.start * a.row_stride..];
-            let to = &mut copy[at * rows.len()..][..rows.len()];
+    /// Copies rows of the left operand: as `[rows][depth]` where they lie so, else as `[depth][rows]`.
+    fn copy_left(&self, copy: &mut [E], rows: &Range<usize>, k: usize) -> Left<E> {
+        let (a, depth) = (&self.a, self.depth(k));
+        let start = rows.start * a.row_stride + k * a.column_stride;
+        if a.column_stride == 1 {
+            for (r, to) in copy.chunks_exact_mut(ROW).take(rows.len()).enumerate() {
+                to[..depth].copy_from_slice(&a.data[start + r * a.row_stride..][..depth]);
+            }
+            return Left { start: copy.as_ptr(), row: ROW, k: 1 };
+        }
+        for (at, to) in copy.chunks_exact_mut(rows.len()).take(depth).enumerate() {
+            let from = &a.data[start + at * a.column_stride..];
             if a.row_stride == 1 {
                 to.copy_from_slice(&from[..rows.len()]);
             } else {
@@ -131,6 +140,7 @@ impl<E: Element> Task<'_, E> {
                 }
             }
         }
+        Left { start: copy.as_ptr(), row: 1, k: rows.len() }
     }
 
     /// Adds the products of one stretch of K.
@@ -138,58 +148,58 @@ impl<E: Element> Task<'_, E> {
     /// # Safety
     /// As for [`Task::run`].
     unsafe fn stretch(&self, rows: &Range<usize>, panels: &Range<usize>, k: usize, left: &Left<E>) {
+        let (all, lanes) = (self.b.panels(), self.tiles.lanes);
         for panel in panels.clone() {
-            self.tiles.cut(rows.len(), self.b.panels().vectors(panel), |cut| {
-                // SAFETY: the caller's promise.
-                unsafe { self.tile(panel, cut.first + rows.start, cut, k, left) }
-            });
+            let (column, vectors) = (all.first(panel) * lanes, all.vectors(panel));
+            let width = (vectors * lanes).min(self.b.columns() - column);
+            // SAFETY: the sums of these rows and columns are inside the result, and the caller's own.
+            unsafe {
+                let c = self.sums.at(rows.start * self.stride + column);
+                let tile = Tile {
+                    a: left.start,
+                    a_row: left.row,
+                    a_k: left.k,
+                    a_segment: 0,
+                    b: self.b.panel(panel, k),
+                    b_k: vectors * lanes,
+                    b_segment: 0,
+                    length: self.depth(k),
+                    segments: 1,
+                    c,
+                    c_row: self.stride,
+                    start: c,
+                    start_row: self.stride,
+                    ahead: Ahead::nothing(c),
+                };
+                self.tiles.cut(rows.len(), vectors, |Cut { first, rows, .. }| {
+                    let c = c.add(first * self.stride);
+                    let tile = Tile { a: left.start.add(first * left.row), c, start: c, ..tile };
+                    if width == vectors * lanes {
+                        self.tiles.run(rows, vectors, &tile);
+                    } else {
+                        self.edge(tile, rows, vectors, width);
+                    }
+                });
+            }
         }
     }
 
-    /// One tile: rows from `row` on of one panel. Where the panel is wider than the result, the sums
-    /// go by way of `edge`.
+    /// A tile that is wider than the result: the sums go by way of a whole one.
     ///
     /// # Safety
     /// As for [`Task::run`].
-    unsafe fn tile(&self, panel: usize, row: usize, cut: Cut, k: usize, left: &Left<E>) {
-        let panels = self.b.panels();
-        let (lanes, vectors, rows) = (self.tiles.lanes, panels.vectors(panel), cut.rows);
-        let column = panels.first(panel) * lanes;
-        let width = (vectors * lanes).min(self.b.columns() - column);
-        let mut edge = [E::default(); 8 * VECTORS * 16];
-        // SAFETY: the sums of these rows and columns are inside the result, and the caller's own; the
-        // edge has room for the largest tile.
+    unsafe fn edge(&self, tile: Tile<E>, rows: usize, vectors: usize, width: usize) {
+        let mut room = [E::default(); ROOM];
+        let (whole, c_row) = (room.as_mut_ptr(), vectors * self.tiles.lanes);
+        // SAFETY: the caller's promise; there is room for the largest tile.
         unsafe {
-            let sums = self.sums.at(row * self.stride + column);
-            let whole = width == vectors * lanes;
-            let (c, c_row) =
-                if whole { (sums, self.stride) } else { (edge.as_mut_ptr(), vectors * lanes) };
-            if !whole {
-                for r in 0..rows {
-                    c.add(r * c_row).copy_from_nonoverlapping(sums.add(r * self.stride), width);
-                }
+            for r in 0..rows {
+                whole.add(r * c_row).copy_from_nonoverlapping(tile.c.add(r * tile.c_row), width);
             }
-            let tile = Tile {
-                a: left.start.add(cut.first * left.row),
-                a_row: left.row,
-                a_k: left.k,
-                a_segment: 0,
-                b: self.b.panel(panel, k),
-                b_k: vectors * lanes,
-                b_segment: 0,
-                length: self.depth(k),
-                segments: 1,
-                c,
-                c_row,
-                start: c,
-                start_row: c_row,
-                ahead: Ahead::nothing(c),
-            };
-            self.tiles.run(rows, vectors, &tile);
-            if !whole {
-                for r in 0..rows {
-                    sums.add(r * self.stride).copy_from_nonoverlapping(c.add(r * c_row), width);
-                }
+            let inside = Tile { c: whole, c_row, start: whole, start_row: c_row, ..tile };
+            self.tiles.run(rows, vectors, &inside);
+            for r in 0..rows {
+                tile.c.add(r * tile.c_row).copy_from_nonoverlapping(whole.add(r * c_row), width);
             }
         }
     }

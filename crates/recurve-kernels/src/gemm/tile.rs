@@ -11,6 +11,7 @@ use crate::isa::{Entry, Kernel, Simd, entry};
 
 /// Where the operands of a tile are. Strides count elements. `k` runs over `segments` stretches of
 /// `length`.
+#[derive(Clone, Copy)]
 pub(crate) struct Tile<E> {
     /// The left operand: row `r`, segment `s`, `k` is at `s * a_segment + r * a_row + k * a_k`.
     pub(crate) a: *const E,
@@ -88,10 +89,9 @@ impl<E: Element, const ROWS: usize, const VECTORS: usize> Kernel<E> for TileKern
         unsafe {
             let zero = V::splat(E::default());
             let mut sums = [[zero; VECTORS]; ROWS];
-            for (r, row) in sums.iter_mut().enumerate() {
-                for (v, sum) in row.iter_mut().enumerate() {
-                    *sum = V::load(tile.start.add(r * tile.start_row + v * V::LANES));
-                }
+            for at in 0..ROWS * VECTORS {
+                let (r, v) = (at / VECTORS, at % VECTORS);
+                V::near(tile.start.add(r * tile.start_row + v * V::LANES));
             }
             for s in 0..tile.segments {
                 let mut a = tile.a.add(s * tile.a_segment);
@@ -101,6 +101,7 @@ impl<E: Element, const ROWS: usize, const VECTORS: usize> Kernel<E> for TileKern
                     let mut right = [zero; VECTORS];
                     for (v, register) in right.iter_mut().enumerate() {
                         *register = V::load(b.add(v * V::LANES));
+                        V::near(b.wrapping_add(SOON / VECTORS * tile.b_k + v * V::LANES));
                     }
                     for (r, row) in sums.iter_mut().enumerate() {
                         let left = V::splat(*a.add(r * tile.a_row));
@@ -116,16 +117,25 @@ impl<E: Element, const ROWS: usize, const VECTORS: usize> Kernel<E> for TileKern
             }
             for (r, row) in sums.iter().enumerate() {
                 for (v, sum) in row.iter().enumerate() {
-                    sum.store(tile.c.add(r * tile.c_row + v * V::LANES));
+                    let start = V::load(tile.start.add(r * tile.start_row + v * V::LANES));
+                    (start + *sum).store(tile.c.add(r * tile.c_row + v * V::LANES));
                 }
             }
         }
     }
 }
 
+/// Vectors of the right operand between the one that is read and the one that is called near. The
+/// operand comes from the second cache: without this the sums wait for it, most where weights are
+/// read once per step.
+const SOON: usize = 32;
+
 /// Most rows and vectors of a tile on any instruction set.
-const ROWS: usize = 8;
+const MOST_ROWS: usize = 8;
 pub(crate) const VECTORS: usize = 4;
+
+/// Elements of the largest tile.
+pub(crate) const ROOM: usize = 24 * 16;
 
 /// Some rows of many.
 #[derive(Clone, Copy)]
@@ -142,7 +152,7 @@ pub(crate) struct Tiles<E: Element> {
     /// Lanes of a register.
     pub(crate) lanes: usize,
     sums: usize,
-    kernels: [[Entry<Tile<E>>; ROWS]; VECTORS],
+    kernels: [[Entry<Tile<E>>; MOST_ROWS]; VECTORS],
 }
 
 impl<E: Element> Tiles<E> {
@@ -166,8 +176,9 @@ impl<E: Element> Tiles<E> {
     }
 
     /// The most rows of a tile that is `vectors` wide.
+    #[inline]
     pub(crate) fn most_rows(&self, vectors: usize) -> usize {
-        (self.sums / vectors).min(ROWS)
+        (self.sums / vectors).min(MOST_ROWS)
     }
 
     /// Computes a tile of `rows` rows and `vectors` vectors.
@@ -186,9 +197,15 @@ impl<E: Element> Tiles<E> {
     #[inline]
     pub(crate) fn cut(&self, count: usize, vectors: usize, mut tile: impl FnMut(Cut)) {
         let pieces = count.div_ceil(self.most_rows(vectors));
+        if pieces == 0 {
+            return;
+        }
+        let (height, higher) = (count / pieces, count % pieces);
+        let mut first = 0;
         for at in 0..pieces {
-            let first = count * at / pieces;
-            tile(Cut { at, first, rows: count * (at + 1) / pieces - first });
+            let rows = height + usize::from(at < higher);
+            tile(Cut { at, first, rows });
+            first += rows;
         }
     }
 }

@@ -49,9 +49,15 @@ pub trait Simd: Lanes {
     /// The instructions of the type exist.
     unsafe fn splat(value: Self::Elem) -> Self;
 
-    /// Asks for the memory around `place`, which need not exist, to be brought near.
+    /// Asks for the memory around `place`, which need not exist, to be brought into the second cache.
     #[inline(always)]
     fn fetch(place: *const Self::Elem) {
+        let _ = place;
+    }
+
+    /// Asks for the vector at `place`, which need not exist, to be brought into the first cache.
+    #[inline(always)]
+    fn near(place: *const Self::Elem) {
         let _ = place;
     }
 }

@@ -68,6 +68,11 @@ macro_rules! vector {
                 // SAFETY: fetching ahead reads nothing, whatever the address.
                 unsafe { _mm_prefetch::<_MM_HINT_T1>(place.cast()) }
             }
+            #[inline(always)]
+            fn near(place: *const $elem) {
+                // SAFETY: as above.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(place.cast()) }
+            }
         }
     };
 }

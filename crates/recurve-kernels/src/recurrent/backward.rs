@@ -45,7 +45,7 @@ impl<E: Element> RecurrentLayer<E> {
         let (layout, steps) = (&self.layout, batch.steps);
         self.check(batch);
         assert!(tape.gates.len() >= GatePlan::Kept.len(layout, steps), "forward kept the gates");
-        assert!(errors.dy.stride() >= layout.h_row(), "rows of dy have room for whole vectors");
+        assert!(errors.dy.stride() >= layout.h_width(), "rows of dy have room for whole vectors");
         assert!(errors.dy.count() >= steps.rows(), "dy has a row for every step of every sequence");
         let count = steps.batch();
         start(layout.h_row(), layout.hidden, errors.d_last[0], count, &mut tape.d_h);

@@ -8,7 +8,7 @@ use crate::recurrent::layout::Layout;
 use crate::recurrent::places::Places;
 use crate::recurrent::steps::Steps;
 use crate::recurrent::tape::{GatePlan, Tape};
-use crate::recurrent::weights::{PackedWeights, Part};
+use crate::recurrent::weights::{PackedWeights, PanelPlace, Part};
 use crate::recurrent::{RecurrentLayer, Sequences, Split};
 use std::ops::Range;
 
@@ -155,77 +155,89 @@ impl<E: Element> Forward<'_, E> {
     unsafe fn input_product(&self, chunk: Range<usize>, part: &Parts) {
         let (layout, steps, x_row) = (self.places.layout, self.places.steps, self.x.stride());
         let input = Part::input(self.places.cell, layout);
-        let (batch, vectors) = (steps.batch(), input.vectors(layout));
-        let few = part.sequences.len() * 2 < self.tiles.most_rows(vectors);
+        let (batch, panels) = (steps.batch(), input.panels(layout));
+        let vectors = input.vectors(layout);
+        let few = part.sequences.len() * 2 < self.tiles.most_rows(panels.vectors(0));
         let along_time = few && chunk.len() > 1 && steps.active(chunk.end - 1) == batch;
         for block in part.blocks.clone() {
             let next = part.after(block);
-            let stripe = |stripe| {
+            if vectors * layout.lanes < layout.row() {
                 // SAFETY: see the impl.
-                unsafe { self.input_stripe(&input, (block, next), stripe) }
-            };
-            if along_time {
-                let (x_row, gates_row) = (batch * x_row, batch * layout.blocks * layout.row());
-                for b in part.sequences.clone() {
-                    self.tiles.cut(chunk.len(), vectors, |Cut { at, first, rows }| {
-                        stripe(Stripe { t: chunk.start + first, b, rows, at, x_row, gates_row });
-                    });
-                }
-            } else {
-                for t in chunk.clone() {
-                    let alive = self.places.alive(t, &part.sequences);
-                    self.tiles.cut(alive.len(), vectors, |Cut { at, first, rows }| {
-                        let b = alive.start + first;
-                        stripe(Stripe {
-                            t,
-                            b,
-                            rows,
-                            at: at + if t == chunk.start { 0 } else { vectors },
-                            x_row,
-                            gates_row: layout.row(),
+                unsafe { self.start_others(&input, block, &chunk, part) }
+            }
+            for panel in 0..panels.count() {
+                let place = input.place(layout, block, next, panel);
+                let stripe = |stripe| {
+                    // SAFETY: see the impl.
+                    unsafe { self.input_stripe(&place, stripe) }
+                };
+                if along_time {
+                    let (x_row, gates_row) = (batch * x_row, batch * layout.blocks * layout.row());
+                    for b in part.sequences.clone() {
+                        self.tiles.cut(chunk.len(), place.vectors, |cut| {
+                            let t = chunk.start + cut.first;
+                            stripe(Stripe { t, b, rows: cut.rows, at: cut.at, x_row, gates_row });
                         });
-                    });
+                    }
+                } else {
+                    for t in chunk.clone() {
+                        let alive = self.places.alive(t, &part.sequences);
+                        self.tiles.cut(alive.len(), place.vectors, |Cut { at, first, rows }| {
+                            let b = alive.start + first;
+                            let at = at + if t == chunk.start { 0 } else { vectors };
+                            stripe(Stripe { t, b, rows, at, x_row, gates_row: layout.row() });
+                        });
+                    }
                 }
             }
         }
     }
 
-    unsafe fn input_stripe(&self, input: &Part, (block, next): (usize, usize), stripe: Stripe) {
+    /// The columns that the input product leaves alone start from their bias.
+    unsafe fn start_others(&self, input: &Part, block: usize, chunk: &Range<usize>, part: &Parts) {
         let layout = self.places.layout;
-        let (width, vectors) = (input.width(layout), input.vectors(layout));
-        let bias = &self.weights.bias[block * layout.row()..][..layout.row()];
-        // SAFETY: `x` has all rows of the steps (checked), the weights all of the block.
-        unsafe {
-            let c = self.places.columns(stripe.t, block, stripe.b);
-            if width < layout.row() {
-                for row in 0..stripe.rows {
-                    let rest = c.add(row * stripe.gates_row + width);
-                    rest.copy_from_nonoverlapping(bias[width..].as_ptr(), layout.row() - width);
+        let (width, row) = (input.width(layout), layout.row());
+        let bias = &self.weights.bias[block * row..][width..row];
+        for t in chunk.clone() {
+            for b in self.places.alive(t, &part.sequences) {
+                // SAFETY: see the impl.
+                unsafe {
+                    let rest = self.places.columns(t, block, b).add(width);
+                    rest.copy_from_nonoverlapping(bias.as_ptr(), bias.len());
                 }
             }
+        }
+    }
+
+    unsafe fn input_stripe(&self, place: &PanelPlace, stripe: Stripe) {
+        let layout = self.places.layout;
+        let width = place.vectors * layout.lanes;
+        let bias = self.weights.bias[place.block * layout.row() + place.column..].as_ptr();
+        // SAFETY: `x` has all rows of the steps (checked), the weights all of the block.
+        unsafe {
             let first = self.places.steps.first_row(stripe.t) + stripe.b;
             let tile = Tile {
                 a: self.x.pointer().add(first * self.x.stride()),
                 a_row: stripe.x_row,
                 a_k: 1,
                 a_segment: 0,
-                b: self.weights.w[block * layout.input * width..].as_ptr(),
+                b: self.weights.w[place.first..].as_ptr(),
                 b_k: width,
                 b_segment: 0,
                 length: layout.input,
                 segments: 1,
-                c,
+                c: self.places.columns(stripe.t, place.block, stripe.b).add(place.column),
                 c_row: stripe.gates_row,
-                start: bias.as_ptr(),
+                start: bias,
                 start_row: 0,
                 ahead: Ahead::panel(
-                    self.weights.w[next * layout.input * width..].as_ptr(),
-                    (vectors, layout.lanes),
+                    self.weights.w[place.next..].as_ptr(),
+                    (place.vectors, layout.lanes),
                     (layout.input, 1),
                     stripe.at,
                 ),
             };
-            self.tiles.run(stripe.rows, vectors, &tile);
+            self.tiles.run(stripe.rows, place.vectors, &tile);
         }
     }
 
@@ -268,37 +280,38 @@ impl<E: Element> Forward<'_, E> {
         (block, next): (usize, usize),
         alive: &Range<usize>,
     ) {
-        let layout = self.places.layout;
-        let (width, h_row) = (product.part.width(layout), layout.h_row());
-        let vectors = product.part.vectors(layout);
-        self.tiles.cut(alive.len(), vectors, |Cut { at, first, rows }| {
-            let b = alive.start + first;
-            // SAFETY: see the impl; the operand has a row for every living sequence.
-            unsafe {
-                let c = self.places.columns(t, block, b).add(product.part.column * layout.unit);
-                let tile = Tile {
-                    a: product.operand.add(b * h_row),
-                    a_row: h_row,
-                    a_k: 1,
-                    a_segment: 0,
-                    b: product.weights[block * layout.hidden * width..].as_ptr(),
-                    b_k: width,
-                    b_segment: 0,
-                    length: layout.hidden,
-                    segments: 1,
-                    c,
-                    c_row: layout.row(),
-                    start: c,
-                    start_row: layout.row(),
-                    ahead: Ahead::panel(
-                        product.weights[next * layout.hidden * width..].as_ptr(),
-                        (vectors, layout.lanes),
-                        (layout.hidden, 1),
-                        at,
-                    ),
-                };
-                self.tiles.run(rows, vectors, &tile);
-            }
-        });
+        let (layout, h_row) = (self.places.layout, self.places.layout.h_row());
+        for panel in 0..product.part.panels(layout).count() {
+            let place = product.part.place(layout, block, next, panel);
+            self.tiles.cut(alive.len(), place.vectors, |Cut { at, first, rows }| {
+                let b = alive.start + first;
+                // SAFETY: see the impl; the operand has a row for every living sequence.
+                unsafe {
+                    let c = self.places.columns(t, block, b).add(place.column);
+                    let tile = Tile {
+                        a: product.operand.add(b * h_row),
+                        a_row: h_row,
+                        a_k: 1,
+                        a_segment: 0,
+                        b: product.weights[place.first..].as_ptr(),
+                        b_k: place.vectors * layout.lanes,
+                        b_segment: 0,
+                        length: layout.hidden,
+                        segments: 1,
+                        c,
+                        c_row: layout.row(),
+                        start: c,
+                        start_row: layout.row(),
+                        ahead: Ahead::panel(
+                            product.weights[place.next..].as_ptr(),
+                            (place.vectors, layout.lanes),
+                            (layout.hidden, 1),
+                            at,
+                        ),
+                    };
+                    self.tiles.run(rows, place.vectors, &tile);
+                }
+            });
+        }
     }
 }

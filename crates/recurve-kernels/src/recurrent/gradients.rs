@@ -339,7 +339,7 @@ unsafe fn copy_rows<E: Element>(
             5 => of::<E, 5>(from, stride, rows, to),
             6 => of::<E, 6>(from, stride, rows, to),
             7 => of::<E, 7>(from, stride, rows, to),
-            _ => of::<E, 8>(from, stride, rows, to),
+            _ => of::<E, TILE>(from, stride, rows, to),
         }
     }
 }

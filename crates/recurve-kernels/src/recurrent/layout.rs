@@ -17,6 +17,9 @@ use crate::recurrent::cell::CellKernels;
 use crate::recurrent::steps::Steps;
 use std::ops::Range;
 
+/// Elements after which addresses share the lines of the nearest cache, for `f32` in half of it.
+const ALIAS: usize = 512;
+
 /// The sizes of a layer and of its blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
@@ -64,9 +67,15 @@ impl Layout {
     pub(crate) fn row(&self) -> usize {
         self.columns * self.unit
     }
-    /// Distance of the rows of `h`: `H` rounded up to whole vectors.
-    pub(crate) fn h_row(&self) -> usize {
+    /// `H` rounded up to whole vectors.
+    pub(crate) fn h_width(&self) -> usize {
         self.hidden.next_multiple_of(self.lanes)
+    }
+    /// Distance of the rows of `h`. The rows of a tile are read side by side; if they were a multiple
+    /// of 2 KiB apart, they would all fall into the same few lines of the nearest cache.
+    pub(crate) fn h_row(&self) -> usize {
+        let width = self.h_width();
+        if width.is_multiple_of(ALIAS) { width + self.lanes } else { width }
     }
     /// Elements of `c` for one sequence.
     pub(crate) fn c_row(&self) -> usize {

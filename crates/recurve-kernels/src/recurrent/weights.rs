@@ -51,6 +51,17 @@ pub(crate) struct Part {
     pub(crate) depth: usize,
 }
 
+/// A panel of the weights packed for forward.
+pub(crate) struct PanelPlace {
+    pub(crate) block: usize,
+    pub(crate) vectors: usize,
+    /// Where its columns are in a row of the block.
+    pub(crate) column: usize,
+    /// Where it begins among the packed weights, and the panel that is read after it.
+    pub(crate) first: usize,
+    pub(crate) next: usize,
+}
+
 impl Part {
     pub(crate) fn input<E: Element>(cell: &CellKernels<E>, layout: &Layout) -> Self {
         Self { gates: cell.input, column: 0, depth: layout.input }
@@ -71,12 +82,43 @@ impl Part {
     pub(crate) fn vectors(&self, layout: &Layout) -> usize {
         self.width(layout) / layout.lanes
     }
+    /// The panels that a packed row is cut into.
+    pub(crate) fn panels(&self, layout: &Layout) -> Panels {
+        Panels::even(self.vectors(layout))
+    }
+    /// Where panel `at` of `block` begins among the weights packed for forward.
+    pub(crate) fn panel(&self, layout: &Layout, block: usize, at: usize) -> usize {
+        (block * self.vectors(layout) + self.panels(layout).first(at)) * layout.lanes * self.depth
+    }
+    /// Panel `at` of `block`; `next` is the block that is read after this one.
+    pub(crate) fn place(
+        &self,
+        layout: &Layout,
+        block: usize,
+        next: usize,
+        at: usize,
+    ) -> PanelPlace {
+        let panels = self.panels(layout);
+        let first = self.panel(layout, block, at);
+        let more = at + 1 < panels.count();
+        PanelPlace {
+            block,
+            vectors: panels.vectors(at),
+            column: self.column * layout.unit + panels.first(at) * layout.lanes,
+            first,
+            next: if more {
+                self.panel(layout, block, at + 1)
+            } else {
+                self.panel(layout, next, 0)
+            },
+        }
+    }
     /// Real units of `block`.
     fn units(layout: &Layout, block: usize) -> usize {
         layout.unit.min(layout.hidden - block * layout.unit)
     }
 
-    /// `[block][depth][columns][unit]` for the forward product.
+    /// `[block][panel][depth][panel's vectors]` for the forward product.
     pub(crate) fn pack_forward<E: Element>(
         &self,
         layout: &Layout,
@@ -84,19 +126,25 @@ impl Part {
         to: Shared<'_, E>,
         blocks: Range<usize>,
     ) {
-        let width = self.width(layout);
-        for block in blocks {
-            // SAFETY: the block lies inside the buffer, and is this member's own.
+        let (lanes, panels) = (layout.lanes, self.panels(layout));
+        for (block, at) in blocks.flat_map(|block| (0..panels.count()).map(move |at| (block, at))) {
+            let width = panels.vectors(at) * lanes;
+            // SAFETY: the panel lies inside the buffer, and its block is this member's own.
             let panel = unsafe {
-                std::slice::from_raw_parts_mut(
-                    to.at(block * self.depth * width),
-                    self.depth * width,
-                )
+                let start = to.at(self.panel(layout, block, at));
+                std::slice::from_raw_parts_mut(start, self.depth * width)
             };
-            for (column, gate) in self.gates.iter().enumerate() {
-                let first = gate * layout.hidden + block * layout.unit;
-                let rows = &from[first * self.depth..][..Self::units(layout, block) * self.depth];
-                transpose(rows, self.depth, &mut panel[column * layout.unit..], width);
+            for v in 0..panels.vectors(at) {
+                let first = (panels.first(at) + v) * lanes;
+                let (gate, unit) = (self.gates[first / layout.unit], first % layout.unit);
+                let units = Self::units(layout, block).saturating_sub(unit).min(lanes);
+                let row = gate * layout.hidden + block * layout.unit + unit;
+                let rows = if units > 0 {
+                    &from[row * self.depth..(row + units) * self.depth]
+                } else {
+                    &[]
+                };
+                transpose(rows, self.depth, &mut panel[v * lanes..], width);
             }
         }
     }
