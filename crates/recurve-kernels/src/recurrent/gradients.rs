@@ -12,7 +12,7 @@ use std::ops::Range;
 
 /// Rows that are summed over while their copies are in cache. Chosen by the shape alone: the order of
 /// a sum must not depend on the threads.
-const DEPTH: usize = 384;
+const DEPTH: usize = 768;
 
 /// Rows of a gradient that are formed together, at most.
 const TILE: usize = 8;
