@@ -42,5 +42,5 @@ pub use gemm::{Matrix, Packed, Start, product};
 pub use memory::{Buffer, Rows, RowsMut};
 pub use pool::{Member, available_threads, together};
 pub use recurrent::{
-    CellKernels, Errors, RecurrentLayer, Sequences, Steps, Tape, Weights, WeightsMut,
+    CellKernels, Errors, Keep, RecurrentLayer, Sequences, Steps, Tape, Weights, WeightsMut,
 };

@@ -3,8 +3,8 @@
 mod support;
 
 use recurve_cell::{Cell, CoupledLstm, Gru, GruResetBefore, Lstm, Relu, Rnn, Sees, Tanh};
-use recurve_kernels::{Engine, Isa};
-use support::{Case, assert_close, computed, expected};
+use recurve_kernels::{Engine, Isa, Keep};
+use support::{Case, assert_close, computed, computed_keeping, expected};
 
 /// Sizes on both sides of every tile, and batches from none to several tiles high.
 fn cases() -> Vec<Case> {
@@ -20,6 +20,7 @@ fn cases() -> Vec<Case> {
         Case::new(3, 34, &[40]),
         Case::new(3, 34, &[300]),
         Case::new(6, 40, &[90; 9]),
+        Case::new(3, 10, &[800, 770, 3]),
         Case::new(5, 20, &[8, 8, 5, 5, 1]).with_resets(),
         Case::new(5, 33, &[6, 6, 6]).with_resets(),
     ]);
@@ -60,6 +61,12 @@ macro_rules! agree {
         fn threads_change_no_bit() {
             $(same_bits::<$cell>(stringify!($name));)*
         }
+
+        /// Nor does it matter whether the columns were kept or are computed again.
+        #[test]
+        fn memory_changes_no_bit() {
+            $(same_bits_again::<$cell>(stringify!($name));)*
+        }
     };
 }
 
@@ -89,6 +96,27 @@ fn same_bits<C: Cell>(name: &str) {
             let one = computed::<f32, C>(&case, Engine::new(isa));
             let two = computed::<f32, C>(&case, Engine::new(isa).with_threads(2));
             assert!(one == two, "{name} {isa} {case:?}");
+        }
+    }
+}
+
+fn same_bits_again<C: Cell>(name: &str) {
+    let cases = [
+        Case::new(9, 21, &[5; 13]),
+        Case::new(6, 40, &[90; 9]),
+        Case::new(3, 10, &[800, 770, 3]),
+        Case::new(64, 420, &[30, 30, 29, 5, 1]).with_resets(),
+        Case::new(7, 35, &[200, 180, 170, 3, 1, 0]).with_resets(),
+        Case::new(40, 130, &[40; 40]),
+    ];
+    for case in cases {
+        for isa in Isa::available() {
+            let kept = computed::<f32, C>(&case, Engine::new(isa));
+            for threads in [1, 2] {
+                let engine = Engine::new(isa).with_threads(threads);
+                let again = computed_keeping::<f32, C>(&case, engine, Keep::States);
+                assert!(kept == again, "{name} {isa} {threads} threads {case:?}");
+            }
         }
     }
 }

@@ -48,7 +48,7 @@ mod state;
 pub use batch::{Batch, Input, Order};
 pub use description::{Bias, CellKind, Description, InputKind, Layer, Pooling, Recurrent};
 pub use error::{Error, Result};
-pub use layers::{Mode, Noise};
+pub use layers::{Memory, Mode, Noise};
 pub use network::Network;
 pub use parameters::{Entries, Entry, Model, Role};
 pub use recurve_kernels::{Element, Engine, Isa, Precision, Rows};

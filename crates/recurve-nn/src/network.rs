@@ -4,8 +4,8 @@ use crate::batch::{Batch, Input, Order};
 use crate::description::{Description, InputKind, Layer};
 use crate::error::{Error, Result};
 use crate::layers::{
-    Back, Context, Dropout, Embedding, Flow, LayerNorm, Linear, Mask, Mode, Node, Pool, Signal,
-    Stack,
+    Back, Context, Dropout, Embedding, Flow, LayerNorm, Linear, Mask, Memory, Mode, Node, Pool,
+    Signal, Stack,
 };
 use crate::parameters::Entries;
 use crate::state::State;
@@ -19,6 +19,7 @@ pub struct Network<E: Element> {
     nodes: Vec<Box<dyn Node<E>>>,
     parameters: usize,
     input_gradient: bool,
+    memory: Memory,
     ready: Ready,
     /// The last batch, in the order of its rows; and the order before it, so that a stream that
     /// changes between two shapes makes neither anew.
@@ -92,6 +93,7 @@ impl<E: Element> Network<E> {
             nodes,
             parameters: entries.len(),
             input_gradient: false,
+            memory: Memory::Full,
             ready: Ready::Nothing,
             order: Order::new(0, 0, None)?,
             spare: Order::new(0, 0, None)?,
@@ -130,6 +132,10 @@ impl<E: Element> Network<E> {
     pub fn order(&self) -> &Order {
         &self.order
     }
+    /// How much later passes keep for backward; all, at first.
+    pub fn set_memory(&mut self, memory: Memory) {
+        self.memory = memory;
+    }
     /// Whether [`Network::backward`] also gives the gradient of the input; not, at first.
     pub fn set_input_gradient(&mut self, wanted: bool) {
         self.input_gradient = wanted;
@@ -159,7 +165,7 @@ impl<E: Element> Network<E> {
         }
         let parts = state.map_or_else(|| self.state.parts_mut(), State::parts_mut);
         let (order, resets) = (&self.order, self.resets.as_slice());
-        let context = Context { order, resets, mode };
+        let context = Context { order, resets, mode, memory: self.memory };
         for at in 0..self.nodes.len() {
             let (below, rest) = self.nodes.split_at_mut(at);
             let input = match below.last() {
@@ -217,7 +223,7 @@ impl<E: Element> Network<E> {
         let parts = d_state.map_or_else(|| self.state.parts_mut(), State::parts_mut);
         let (order, resets) = (&self.order, self.resets.as_slice());
         let mode = std::mem::replace(&mut self.mode, Mode::Infer);
-        let context = Context { order, resets, mode };
+        let context = Context { order, resets, mode, memory: self.memory };
         for at in (0..self.nodes.len()).rev() {
             let (below, rest) = self.nodes.split_at_mut(at);
             let [node, above @ ..] = rest else { unreachable!("`at` counts the nodes") };

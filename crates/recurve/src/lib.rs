@@ -84,8 +84,8 @@ pub use recurve_nn as nn;
 pub use recurve_train as train;
 
 pub use recurve_nn::{
-    Batch, Bias, CellKind, Description, Engine, Input, Mode, Model, Network, Noise, Pooling,
-    Recurrent, Session, State,
+    Batch, Bias, CellKind, Description, Engine, Input, Memory, Mode, Model, Network, Noise,
+    Pooling, Recurrent, Session, State,
 };
 pub use recurve_train::error::{Error, Result};
 pub use recurve_train::model_file::ModelFile;

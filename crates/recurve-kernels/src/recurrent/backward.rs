@@ -4,11 +4,12 @@ use crate::element::Element;
 use crate::gemm::tile::{Ahead, Cut, Tile, Tiles};
 use crate::memory::{Rows, RowsMut, Shared};
 use crate::pool::{Member, together};
-use crate::recurrent::forward::{Parts, parts};
+use crate::recurrent::forward::{Forward, Keep, Parts, parts};
 use crate::recurrent::gradients::Gradients;
 use crate::recurrent::layout::Layout;
 use crate::recurrent::places::Places;
-use crate::recurrent::tape::{GatePlan, Tape, copy_from_blocks, copy_to_blocks};
+use crate::recurrent::steps::Steps;
+use crate::recurrent::tape::{GatePlan, Tape};
 use crate::recurrent::weights::{PackedWeights, Part, WeightsMut};
 use crate::recurrent::{RecurrentLayer, Sequences, Split};
 use std::ops::Range;
@@ -39,88 +40,91 @@ impl<E: Element> RecurrentLayer<E> {
         &self,
         batch: &Sequences<'_, E>,
         tape: &mut Tape<E>,
-        mut errors: Errors<'_, E>,
+        errors: Errors<'_, E>,
         gradients: WeightsMut<'_, E>,
     ) {
         let (layout, steps) = (&self.layout, batch.steps);
         self.check(batch);
-        assert!(tape.gates.len() >= GatePlan::Kept.len(layout, steps), "forward kept the gates");
+        assert!(tape.kept != Keep::Nothing, "forward kept what backward needs");
         assert!(errors.dy.stride() >= layout.h_width(), "rows of dy have room for whole vectors");
         assert!(errors.dy.count() >= steps.rows(), "dy has a row for every step of every sequence");
-        let count = steps.batch();
-        start(layout.h_row(), layout.hidden, errors.d_last[0], count, &mut tape.d_h);
-        if layout.states > 1 {
-            tape.d_c.resize(count * layout.c_row());
-            copy_to_blocks(layout, errors.d_last[1], count, &mut tape.d_c);
-        }
-        tape.d_operand.resize(if layout.second > 0 { count * layout.h_row() } else { 0 });
-        let mut d_h = std::mem::take(&mut tape.d_h);
-        let mut d_c = std::mem::take(&mut tape.d_c);
-        let mut d_operand = std::mem::take(&mut tape.d_operand);
-        let zeros = std::mem::take(&mut tape.zeros);
-        let (split, threads) = self.plan(steps);
-        let peepholes = &self.weights.peepholes;
-        let pass = Backward {
-            tiles: &self.tiles,
-            weights: &self.weights,
-            dy: errors.dy,
-            d_h: Shared::new(&mut d_h),
-            d_c: Shared::new(&mut d_c),
-            d_operand: Shared::new(&mut d_operand),
-            zeros: &zeros,
-            places: Places::new(layout, &self.cell, batch, peepholes, (GatePlan::Kept, tape)),
-        };
-        together(threads, |member| {
-            // SAFETY: as in the forward pass.
-            unsafe { pass.run(member, split) }
-        });
-        if let Some(dx) = &mut errors.dx {
-            assert!(dx.rows().count() >= steps.rows(), "dx has a row for every row of x");
-            assert!(
-                dx.rows().stride()
-                    >= layout.x_panels().first(layout.x_panels().count()) * layout.lanes
-            );
-            pass.input_errors(
-                self.engine.threads_for(steps.rows() * layout.gates * layout.hidden * 8),
-                dx,
-            );
-        }
-        let [d_h0, d_c0] = errors.d_initial;
-        for (to, from) in d_h0.chunks_exact_mut(layout.hidden).zip(d_h.chunks_exact(layout.h_row()))
+        let chunk = (ROWS / steps.batch().max(1)).max(1);
+        let low = tape.kept == Keep::States;
+        let plan = if low { GatePlan::Chunk(chunk) } else { GatePlan::Kept };
+        tape.gates.resize(plan.len(layout, steps));
+        let operations =
+            2 * steps.rows() * layout.gates * layout.hidden * (layout.input + layout.hidden);
+        let threads = self.engine.threads_for(operations);
+        let mut room = std::mem::take(&mut tape.room);
+        room.prepare(layout, &self.cell, (steps, chunk), threads, errors.d_last);
+        let copy = room.copies.len() / threads;
         {
-            to.copy_from_slice(&from[..layout.hidden]);
+            let peepholes = &self.weights.peepholes;
+            let places = Places::new(layout, &self.cell, batch, peepholes, (plan, tape));
+            let pass = Backward {
+                tiles: &self.tiles,
+                weights: &self.weights,
+                forward: self.pass(batch, &places),
+                low,
+                dy: errors.dy,
+                dx: errors.dx.map(|dx| self.shared(steps, dx)),
+                d_h: Shared::new(&mut room.d_h),
+                d_c: Shared::new(&mut room.d_c),
+                d_operand: Shared::new(&mut room.d_operand),
+                scratch: Shared::new(&mut room.scratch),
+                zeros: &room.zeros,
+                gradients: Gradients {
+                    layer: self,
+                    x: batch.x,
+                    places: &places,
+                    d_w: Shared::new(&mut room.d_w),
+                    d_first: Shared::new(&mut room.d_first),
+                    d_second: Shared::new(&mut room.d_second),
+                    d_peepholes: Shared::new(&mut room.d_peepholes),
+                    copies: Shared::new(&mut room.copies),
+                    copy,
+                    zeros: &room.zeros,
+                },
+                places: &places,
+            };
+            let (split, _) = self.plan(steps);
+            together(threads, |member| {
+                // SAFETY: as in the forward pass.
+                unsafe { pass.run(member, split, chunk) }
+            });
+            pass.gradients.unpack(gradients, threads);
         }
-        if layout.states > 1 {
-            copy_from_blocks(layout, &d_c, count, d_c0);
-        }
-        (tape.d_h, tape.d_c, tape.d_operand, tape.zeros) = (d_h, d_c, d_operand, zeros);
-        Gradients::new(self, batch, tape).run(gradients);
+        room.leave(layout, steps.batch(), errors.d_initial);
+        tape.room = room;
     }
-}
 
-fn start<E: Element>(
-    row: usize,
-    hidden: usize,
-    from: &[E],
-    count: usize,
-    to: &mut crate::Buffer<E>,
-) {
-    to.resize(count * row);
-    to.fill(E::default());
-    for (to, from) in to.chunks_exact_mut(row).zip(from.chunks_exact(hidden)) {
-        to[..hidden].copy_from_slice(from);
+    /// The rows of the gradient of the input, for several members.
+    fn shared<'a>(&self, steps: &Steps, mut dx: RowsMut<'a, E>) -> (Shared<'a, E>, usize) {
+        let (stride, panels) = (dx.rows().stride(), self.layout.x_panels());
+        assert!(dx.rows().count() >= steps.rows(), "dx has a row for every row of x");
+        assert!(stride >= panels.first(panels.count()) * self.layout.lanes, "and whole vectors");
+        // SAFETY: `dx` is borrowed exclusively for as long, and has `steps.rows()` rows.
+        let rows = unsafe { std::slice::from_raw_parts_mut(dx.pointer(), steps.rows() * stride) };
+        (Shared::new(rows), stride)
     }
 }
 
 struct Backward<'a, E: Element> {
     tiles: &'a Tiles<E>,
     weights: &'a PackedWeights<E>,
+    forward: Forward<'a, E>,
+    /// Whether the columns are computed again.
+    low: bool,
     dy: Rows<'a, E>,
+    /// The gradient of the input and the distance of its rows.
+    dx: Option<(Shared<'a, E>, usize)>,
     d_h: Shared<'a, E>,
     d_c: Shared<'a, E>,
     d_operand: Shared<'a, E>,
+    scratch: Shared<'a, E>,
     zeros: &'a [E],
-    places: Places<'a, E>,
+    gradients: Gradients<'a, E>,
+    places: &'a Places<'a, E>,
 }
 
 /// What is multiplied: the gradients of some columns, with the weights packed for backward.
@@ -134,8 +138,9 @@ struct Source<'a, E> {
 /// Rows of a panel of weights that stay in the second cache while all sequences use them.
 const DEPTH: usize = 1024;
 
-/// Rows of the gradient of the input that are formed together.
-const ROWS: usize = 256;
+/// Rows of a chunk: its steps are gone through backward, then its gradients are summed up while its
+/// columns are in cache. Chosen by the shape alone: the order of a sum must not depend on the threads.
+const ROWS: usize = 768;
 
 impl<E> Source<'_, E> {
     /// Runs of blocks whose weights stay in cache.
@@ -150,40 +155,63 @@ impl<E> Source<'_, E> {
 /// Each method: nobody else touches the columns and gradients of the sequences, blocks and panels it
 /// is given, and what it only reads no other member writes meanwhile.
 impl<E: Element> Backward<'_, E> {
-    unsafe fn run(&self, member: Member<'_>, split: Split) {
-        let (places, layout) = (&self.places, self.places.layout);
-        let part = parts(layout, places.steps, split, member);
+    unsafe fn run(&self, member: Member<'_>, split: Split, chunk: usize) {
+        let (steps, layout) = (self.places.steps, self.places.layout);
+        let part = parts(layout, steps, split, member);
         let meet = || {
             if split == Split::Units {
                 member.meet();
             }
         };
-        let weights = self.weights;
+        for begin in (0..steps.count()).step_by(chunk).rev() {
+            let times = begin..(begin + chunk).min(steps.count());
+            // SAFETY: see the impl. The columns of a chunk are complete when all have met, and are
+            // overwritten only after they met again.
+            unsafe {
+                if self.low {
+                    let scratch = self.scratch.at(member.index * layout.unit);
+                    self.forward.again(times.clone(), &part, scratch);
+                }
+                for t in times.clone().rev() {
+                    self.step(t, &part, &meet);
+                }
+                member.meet();
+                if let Some(dx) = self.dx {
+                    self.input_errors(&times, member, dx);
+                }
+                self.gradients.add(times, member);
+                if self.low {
+                    member.meet();
+                }
+            }
+        }
+    }
+
+    unsafe fn step(&self, t: usize, part: &Parts, meet: &impl Fn()) {
+        let (places, layout, weights) = (self.places, self.places.layout, self.weights);
+        let alive = places.alive(t, &part.sequences);
         let part_of = Part::first(places.cell, layout);
         let first = Source { part: part_of, weights: &weights.first_back, add: true };
-        let part_of = Part::second(places.cell, layout);
-        let second = Source { part: part_of, weights: &weights.second_back, add: false };
-        for t in (0..places.steps.count()).rev() {
-            let alive = places.alive(t, &part.sequences);
-            // SAFETY: see the impl.
-            unsafe {
-                for block in part.blocks.clone() {
-                    (places.cell.backward)(&self.units(t, block, &alive));
-                }
-                if layout.second > 0 {
-                    meet();
-                    self.to_units(&second, self.d_operand, t, &part);
-                    for block in part.blocks.clone() {
-                        let mut units = self.units(t, block, &alive);
-                        let place = alive.start * layout.h_row() + block * layout.unit;
-                        units.operand = self.d_operand.at(place);
-                        (places.cell.operand_backward)(&units);
-                    }
-                }
-                meet();
-                self.to_units(&first, self.d_h, t, &part);
-                self.leave(t, &part);
+        // SAFETY: see the impl.
+        unsafe {
+            for block in part.blocks.clone() {
+                (places.cell.backward)(&self.units(t, block, &alive));
             }
+            if layout.second > 0 {
+                meet();
+                let part_of = Part::second(places.cell, layout);
+                let second = Source { part: part_of, weights: &weights.second_back, add: false };
+                self.to_units(&second, self.d_operand, t, part);
+                for block in part.blocks.clone() {
+                    let mut units = self.units(t, block, &alive);
+                    let place = alive.start * layout.h_row() + block * layout.unit;
+                    units.operand = self.d_operand.at(place);
+                    (places.cell.operand_backward)(&units);
+                }
+            }
+            meet();
+            self.to_units(&first, self.d_h, t, part);
+            self.leave(t, part);
         }
     }
 
@@ -236,7 +264,7 @@ impl<E: Element> Backward<'_, E> {
         (t, alive): (usize, &Range<usize>),
         (to, row): (*mut E, usize),
     ) {
-        let (layout, places) = (self.places.layout, &self.places);
+        let (layout, places) = (self.places.layout, self.places);
         let (width, lanes, vectors) = (source.part.width(layout), layout.lanes, columns.len());
         let height = layout.blocks * width;
         let weights = |first: usize| {
@@ -279,7 +307,7 @@ impl<E: Element> Backward<'_, E> {
 
     /// Where a sequence was reset before step `t`, nothing flows further back.
     unsafe fn leave(&self, t: usize, part: &Parts) {
-        let (layout, places) = (self.places.layout, &self.places);
+        let (layout, places) = (self.places.layout, self.places);
         if places.resets.is_empty() {
             return;
         }
@@ -299,46 +327,36 @@ impl<E: Element> Backward<'_, E> {
         }
     }
 
-    /// The gradient of the input: `dx = w^T d_columns`, over all rows.
-    fn input_errors(&self, threads: usize, dx: &mut RowsMut<'_, E>) {
+    /// The gradient of the input, `dx = w^T d_columns`, for the steps of a chunk.
+    unsafe fn input_errors(
+        &self,
+        times: &Range<usize>,
+        member: Member<'_>,
+        (to, row): (Shared<'_, E>, usize),
+    ) {
         let (layout, steps) = (self.places.layout, self.places.steps);
-        let row = dx.rows().stride();
         let panels = layout.x_panels();
-        // SAFETY: `dx` is borrowed exclusively and has `steps.rows()` rows (checked).
-        let to = Shared::new(unsafe {
-            std::slice::from_raw_parts_mut(dx.pointer(), steps.rows() * row)
-        });
         let part = Part::input(self.places.cell, layout);
         let source = Source { part, weights: &self.weights.w_back, add: false };
-        together(threads, |member: Member<'_>| {
-            let by_time = steps.count() >= 8 * member.count;
-            let (times, sequences) = if by_time {
-                (member.share(steps.count(), 1), 0..steps.batch())
-            } else {
-                let bound = |at| steps.bound(at, member.count);
-                (0..steps.count(), bound(member.index)..bound(member.index + 1))
-            };
-            let mut begin = times.start;
-            while begin < times.end {
-                let first = steps.first_row(begin);
-                let full = |t: &usize| steps.first_row(*t) - first >= ROWS;
-                let end = (begin + 1..times.end).find(full).unwrap_or(times.end);
-                for stretch in source.stretches(layout) {
-                    for panel in 0..panels.count() {
-                        for t in begin..end {
-                            // SAFETY: members have disjoint steps or sequences, and `dx` a row for
-                            // each.
-                            unsafe {
-                                let vectors = panels.first(panel)..panels.first(panel + 1);
-                                let to = (to.at(steps.first_row(t) * row), row);
-                                let alive = self.places.alive(t, &sequences);
-                                self.product(&source, vectors, stretch.clone(), (t, &alive), to);
-                            }
-                        }
+        let (own, sequences) = if times.len() >= 8 * member.count {
+            let own = member.share(times.len(), 1);
+            (times.start + own.start..times.start + own.end, 0..steps.batch())
+        } else {
+            let bound = |at| steps.bound(at, member.count);
+            (times.clone(), bound(member.index)..bound(member.index + 1))
+        };
+        for stretch in source.stretches(layout) {
+            for panel in 0..panels.count() {
+                for t in own.clone() {
+                    // SAFETY: members have disjoint steps or sequences, and `dx` a row for each.
+                    unsafe {
+                        let vectors = panels.first(panel)..panels.first(panel + 1);
+                        let to = (to.at(steps.first_row(t) * row), row);
+                        let alive = self.places.alive(t, &sequences);
+                        self.product(&source, vectors, stretch.clone(), (t, &alive), to);
                     }
                 }
-                begin = end;
             }
-        });
+        }
     }
 }

@@ -4,6 +4,7 @@ use crate::element::Element;
 use crate::gemm::tile::{Ahead, Cut, Tile, Tiles};
 use crate::memory::Rows;
 use crate::pool::{Member, together};
+use crate::recurrent::cell::Units;
 use crate::recurrent::layout::Layout;
 use crate::recurrent::places::Places;
 use crate::recurrent::steps::Steps;
@@ -15,39 +16,56 @@ use std::ops::Range;
 /// Rows whose input product is formed at a time: as many as stay in cache until their step.
 const CHUNK: usize = 192;
 
+/// What a forward pass keeps for the backward pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Keep {
+    /// Nothing: there will be none.
+    #[default]
+    Nothing,
+    /// The states. The columns are computed again, chunk by chunk, when they are needed: a third more
+    /// work in a fraction of the memory.
+    States,
+    /// The states and the columns of every step.
+    Columns,
+}
+
 impl<E: Element> RecurrentLayer<E> {
     /// Runs all steps. The output is [`Tape::output`]; the states after the last step of each
-    /// sequence go to `last`, `[B, H]` each, where that is not empty. With `keep`, the tape is ready
-    /// for [`RecurrentLayer::backward`].
+    /// sequence go to `last`, `[B, H]` each, where that is not empty. Unless `keep` is
+    /// [`Keep::Nothing`], the tape is ready for [`RecurrentLayer::backward`].
     ///
     /// # Panics
     /// Where a size does not fit.
     pub fn forward(
         &self,
         batch: &Sequences<'_, E>,
-        keep: bool,
+        keep: Keep,
         tape: &mut Tape<E>,
         last: [&mut [E]; 2],
     ) {
         let (layout, steps) = (&self.layout, batch.steps);
         self.check(batch);
         let chunk = (CHUNK / steps.batch().max(1)).max(1);
-        let plan = if keep { GatePlan::Kept } else { GatePlan::Chunk(chunk) };
+        let plan = if keep == Keep::Columns { GatePlan::Kept } else { GatePlan::Chunk(chunk) };
         tape.prepare(layout, batch, plan.len(layout, steps));
+        tape.kept = keep;
         let (split, threads) = self.plan(steps);
-        let pass = Forward {
-            tiles: &self.tiles,
-            weights: &self.weights,
-            x: batch.x,
-            chunk,
-            places: Places::new(layout, &self.cell, batch, &self.weights.peepholes, (plan, tape)),
-        };
+        let places = Places::new(layout, &self.cell, batch, &self.weights.peepholes, (plan, tape));
+        let pass = self.pass(batch, &places);
         together(threads, |member| {
             // SAFETY: `parts` gives every member sequences or blocks of its own; where it reads what
             // another wrote, they met in between.
-            unsafe { pass.run(member, split) }
+            unsafe { pass.run(member, split, chunk) }
         });
         tape.last_states(layout, steps, last);
+    }
+
+    pub(super) fn pass<'a>(
+        &'a self,
+        batch: &Sequences<'a, E>,
+        places: &'a Places<'a, E>,
+    ) -> Forward<'a, E> {
+        Forward { tiles: &self.tiles, weights: &self.weights, x: batch.x, places }
     }
 
     pub(super) fn check(&self, batch: &Sequences<'_, E>) {
@@ -92,12 +110,11 @@ pub(super) fn parts(layout: &Layout, steps: &Steps, split: Split, member: Member
     }
 }
 
-struct Forward<'a, E: Element> {
+pub(super) struct Forward<'a, E: Element> {
     tiles: &'a Tiles<E>,
     weights: &'a PackedWeights<E>,
     x: Rows<'a, E>,
-    chunk: usize,
-    places: Places<'a, E>,
+    places: &'a Places<'a, E>,
 }
 
 /// Some rows of a tile: those of sequences from `b` on at step `t`, or of sequence `b` from step `t` on.
@@ -122,7 +139,7 @@ struct Product<'a, E> {
 /// Each method: nobody else touches the columns and states of the sequences and blocks it is given,
 /// and what it only reads no other member writes meanwhile.
 impl<E: Element> Forward<'_, E> {
-    unsafe fn run(&self, member: Member<'_>, split: Split) {
+    unsafe fn run(&self, member: Member<'_>, split: Split, chunk: usize) {
         let steps = self.places.steps;
         let part = parts(self.places.layout, steps, split, member);
         let meet = || {
@@ -136,8 +153,8 @@ impl<E: Element> Forward<'_, E> {
                 self.places.enter(0, &part.sequences, part.blocks.clone());
                 meet();
             }
-            for begin in (0..steps.count()).step_by(self.chunk) {
-                let end = (begin + self.chunk).min(steps.count());
+            for begin in (0..steps.count()).step_by(chunk) {
+                let end = (begin + chunk).min(steps.count());
                 self.input_product(begin..end, &part);
                 for t in begin..end {
                     self.step(t, &part, &meet);
@@ -242,34 +259,87 @@ impl<E: Element> Forward<'_, E> {
     }
 
     unsafe fn step(&self, t: usize, part: &Parts, meet: &impl Fn()) {
-        let (places, cell) = (&self.places, self.places.cell);
-        let alive = places.alive(t, &part.sequences);
+        let cell = self.places.cell;
+        let alive = self.places.alive(t, &part.sequences);
         // SAFETY: see the impl.
         unsafe {
-            let first = Product {
-                part: Part::first(cell, places.layout),
-                weights: &self.weights.first,
-                operand: places.h_before(t, 0),
-            };
-            let two = places.layout.second > 0;
+            let first = self.first(t);
             for block in part.blocks.clone() {
                 self.recurrent_product(&first, t, (block, part.after(block)), &alive);
-                let finish = if two { cell.operand } else { cell.forward };
-                finish(&places.units(t, block, &alive));
+                let finish = if self.two() { cell.operand } else { cell.forward };
+                finish(&self.places.units(t, block, &alive));
             }
-            if two {
+            if self.two() {
                 meet();
-                let second = Product {
-                    part: Part::second(cell, places.layout),
-                    weights: &self.weights.second,
-                    operand: places.operand(t, 0),
-                };
+                let second = self.second(t);
                 for block in part.blocks.clone() {
                     self.recurrent_product(&second, t, (block, part.after(block)), &alive);
-                    (cell.forward)(&places.units(t, block, &alive));
+                    (cell.forward)(&self.places.units(t, block, &alive));
                 }
             }
         }
+    }
+
+    /// Computes the columns of the steps of a chunk again, from the states that were kept. What the
+    /// cells write beside the columns is known already and goes to `scratch`, which has room for a
+    /// block's units.
+    pub(super) unsafe fn again(&self, chunk: Range<usize>, part: &Parts, scratch: *mut E) {
+        let cell = self.places.cell;
+        // SAFETY: see the impl.
+        unsafe {
+            self.input_product(chunk.clone(), part);
+            let finish = if self.two() { cell.operand } else { cell.forward };
+            self.again_product(&chunk, part, |t| self.first(t), finish, scratch);
+            if self.two() {
+                self.again_product(&chunk, part, |t| self.second(t), cell.forward, scratch);
+            }
+        }
+    }
+
+    /// One product of [`Forward::again`]. As no step waits for another, each block of weights serves
+    /// all of them at once.
+    unsafe fn again_product<'p>(
+        &self,
+        chunk: &Range<usize>,
+        part: &Parts,
+        product: impl Fn(usize) -> Product<'p, E>,
+        finish: unsafe fn(&Units<E>),
+        scratch: *mut E,
+    ) where
+        E: 'p,
+    {
+        for block in part.blocks.clone() {
+            for t in chunk.clone() {
+                let alive = self.places.alive(t, &part.sequences);
+                // SAFETY: see the impl.
+                unsafe {
+                    self.recurrent_product(&product(t), t, (block, part.after(block)), &alive);
+                    let mut units = self.places.units(t, block, &alive);
+                    (units.after, units.after_row) = ([scratch; 2], [0; 2]);
+                    units.operand = scratch;
+                    finish(&units);
+                }
+            }
+        }
+    }
+
+    /// Whether the cell has a second recurrent product.
+    fn two(&self) -> bool {
+        self.places.layout.second > 0
+    }
+
+    unsafe fn first(&self, t: usize) -> Product<'_, E> {
+        let part = Part::first(self.places.cell, self.places.layout);
+        // SAFETY: see the impl.
+        let operand = unsafe { self.places.h_before(t, 0) };
+        Product { part, weights: &self.weights.first, operand }
+    }
+
+    unsafe fn second(&self, t: usize) -> Product<'_, E> {
+        let part = Part::second(self.places.cell, self.places.layout);
+        // SAFETY: see the impl.
+        let operand = unsafe { self.places.operand(t, 0) };
+        Product { part, weights: &self.weights.second, operand }
     }
 
     /// `columns += r operand`.

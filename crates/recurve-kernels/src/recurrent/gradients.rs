@@ -4,15 +4,10 @@ use crate::element::Element;
 use crate::gemm::tile::{Ahead, Tile};
 use crate::memory::{Rows, Shared};
 use crate::pool::{Member, together};
+use crate::recurrent::RecurrentLayer;
 use crate::recurrent::places::Places;
-use crate::recurrent::tape::{GatePlan, Tape};
 use crate::recurrent::weights::{Part, WeightsMut};
-use crate::recurrent::{RecurrentLayer, Sequences};
 use std::ops::Range;
-
-/// Rows that are summed over while their copies are in cache. Chosen by the shape alone: the order of
-/// a sum must not depend on the threads.
-const DEPTH: usize = 768;
 
 /// Rows of a gradient that are formed together, at most.
 const TILE: usize = 8;
@@ -37,91 +32,50 @@ struct Piece<E> {
 }
 
 pub(super) struct Gradients<'a, E: Element> {
-    layer: &'a RecurrentLayer<E>,
-    x: Rows<'a, E>,
-    places: Places<'a, E>,
-    d_w: Shared<'a, E>,
-    d_first: Shared<'a, E>,
-    d_second: Shared<'a, E>,
-    d_peepholes: Shared<'a, E>,
-    copies: Shared<'a, E>,
-    copy: usize,
-    zeros: &'a [E],
-    threads: usize,
+    pub(super) layer: &'a RecurrentLayer<E>,
+    pub(super) x: Rows<'a, E>,
+    pub(super) places: &'a Places<'a, E>,
+    pub(super) d_w: Shared<'a, E>,
+    pub(super) d_first: Shared<'a, E>,
+    pub(super) d_second: Shared<'a, E>,
+    pub(super) d_peepholes: Shared<'a, E>,
+    pub(super) copies: Shared<'a, E>,
+    /// Elements of the copies of one member.
+    pub(super) copy: usize,
+    pub(super) zeros: &'a [E],
 }
 
-impl<'a, E: Element> Gradients<'a, E> {
-    pub(super) fn new(
-        layer: &'a RecurrentLayer<E>,
-        batch: &Sequences<'a, E>,
-        tape: &'a mut Tape<E>,
-    ) -> Self {
-        let l = &layer.layout;
-        let size = |part: Part| l.blocks * (part.depth + 1) * part.width(l);
-        tape.d_w.resize(size(Part::input(&layer.cell, l)));
-        tape.d_first.resize(size(Part::first(&layer.cell, l)));
-        tape.d_second.resize(size(Part::second(&layer.cell, l)));
-        tape.d_peepholes.resize(l.blocks * layer.cell.peepholes * l.unit);
-        tape.d_peepholes.fill(E::default());
-        let operations = 2 * batch.steps.rows() * l.gates * l.hidden * (l.input + l.hidden);
-        let threads = layer.engine.threads_for(operations);
-        let copy = (DEPTH + batch.steps.batch()) * (l.input.max(l.hidden) + 1);
-        tape.copies.resize(threads * copy);
-        let [d_w, d_first, d_second, d_peepholes, copies] = [
-            &mut tape.d_w,
-            &mut tape.d_first,
-            &mut tape.d_second,
-            &mut tape.d_peepholes,
-            &mut tape.copies,
-        ]
-        .map(|buffer| {
-            // SAFETY: these buffers are not touched through `places`, which borrows the rest of the
-            // tape; the borrow of the whole lasts as long as both.
-            Shared::new(unsafe {
-                std::slice::from_raw_parts_mut(buffer.as_mut_ptr(), buffer.len())
-            })
-        });
-        // SAFETY: as above; the zeros are only read.
-        let zeros = unsafe { std::slice::from_raw_parts(tape.zeros.as_ptr(), tape.zeros.len()) };
-        let places =
-            Places::new(l, &layer.cell, batch, &layer.weights.peepholes, (GatePlan::Kept, tape));
-        Self {
-            layer,
-            x: batch.x,
-            places,
-            d_w,
-            d_first,
-            d_second,
-            d_peepholes,
-            copies,
-            copy,
-            zeros,
-            threads,
+impl<E: Element> Gradients<'_, E> {
+    /// Adds what the steps of a chunk give. The chunk at the end of the sequences comes first, and
+    /// starts the sums.
+    ///
+    /// # Safety
+    /// The columns of the chunk hold their gradients, and nobody writes them meanwhile.
+    pub(super) unsafe fn add(&self, times: Range<usize>, member: Member<'_>) {
+        let (cell, layout) = (&self.layer.cell, &self.layer.layout);
+        // SAFETY: members have their own rows or blocks of each gradient.
+        unsafe {
+            self.sum(Part::input(cell, layout), Operand::Input, self.d_w, (&times, member));
+            self.sum(Part::first(cell, layout), Operand::State, self.d_first, (&times, member));
+            if layout.second > 0 {
+                let second = Part::second(cell, layout);
+                self.sum(second, Operand::Second, self.d_second, (&times, member));
+            }
+            if cell.peepholes > 0 {
+                self.peepholes(&times, member.share(layout.blocks, 1));
+            }
         }
     }
 
-    /// Forms all gradients and writes them where they are wanted.
-    pub(super) fn run(self, to: WeightsMut<'_, E>) {
-        let (cell, layout) = (&self.layer.cell, &self.layer.layout);
-        together(self.threads, |member| {
-            // SAFETY: members have their own rows or blocks of each gradient.
-            unsafe {
-                self.sum(Part::input(cell, layout), Operand::Input, self.d_w, member);
-                self.sum(Part::first(cell, layout), Operand::State, self.d_first, member);
-                if layout.second > 0 {
-                    self.sum(Part::second(cell, layout), Operand::Second, self.d_second, member);
-                }
-                if cell.peepholes > 0 {
-                    self.peepholes(member.share(layout.blocks, 1));
-                }
-            }
-        });
-        self.unpack(to);
-    }
-
-    /// `gradient[block][k] += Σ operand[row][k] d_columns[row][block]`, over all rows.
-    unsafe fn sum(&self, part: Part, operand: Operand, to: Shared<'_, E>, member: Member<'_>) {
-        let layout = &self.layer.layout;
+    /// `gradient[block][k] += Σ operand[row][k] d_columns[row][block]`, over the rows of a chunk.
+    unsafe fn sum(
+        &self,
+        part: Part,
+        operand: Operand,
+        to: Shared<'_, E>,
+        (times, member): (&Range<usize>, Member<'_>),
+    ) {
+        let (layout, steps) = (&self.layer.layout, self.places.steps);
         let height = part.depth + 1;
         let most = self.layer.tiles.most_rows(part.vectors(layout)).min(TILE);
         let pieces = height.div_ceil(most);
@@ -134,39 +88,30 @@ impl<'a, E: Element> Gradients<'a, E> {
         if pieces.is_empty() || blocks.is_empty() {
             return;
         }
-        let steps = self.places.steps;
-        let mut begin = 0;
-        while begin < steps.count() {
-            let first = steps.first_row(begin);
-            let end = (begin + 1..=steps.count())
-                .find(|&t| t == steps.count() || steps.first_row(t) - first >= DEPTH)
-                .unwrap_or(steps.count());
-            let depth = steps.first_row(end) - first;
-            let rows = bound(pieces.start)..bound(pieces.end);
-            // SAFETY: every member has its own part of the copies, large enough for a chunk.
-            unsafe {
-                let copy = self.copies.at(member.index * self.copy);
-                for piece in pieces.clone() {
+        let depth = steps.first_row(times.end) - steps.first_row(times.start);
+        let rows = bound(pieces.start)..bound(pieces.end);
+        // SAFETY: every member has its own part of the copies, large enough for a chunk.
+        unsafe {
+            let copy = self.copies.at(member.index * self.copy);
+            for piece in pieces.clone() {
+                let own = bound(piece)..bound(piece + 1);
+                let at = (own.start - rows.start) * depth;
+                self.copy_operand(operand, times.clone(), &own, part.depth, copy.add(at));
+            }
+            for block in blocks.clone() {
+                for (at, piece) in pieces.clone().enumerate() {
                     let own = bound(piece)..bound(piece + 1);
-                    let at = (own.start - rows.start) * depth;
-                    self.copy_operand(operand, begin..end, &own, part.depth, copy.add(at));
-                }
-                for block in blocks.clone() {
-                    for (at, piece) in pieces.clone().enumerate() {
-                        let own = bound(piece)..bound(piece + 1);
-                        let piece = Piece {
-                            block,
-                            next: if block + 1 < blocks.end { block + 1 } else { blocks.start },
-                            at,
-                            rows: own.len(),
-                            left: copy.add((own.start - rows.start) * depth),
-                            to: to.at((block * height + own.start) * part.width(layout)),
-                        };
-                        self.tile(&part, begin..end, piece);
-                    }
+                    let piece = Piece {
+                        block,
+                        next: if block + 1 < blocks.end { block + 1 } else { blocks.start },
+                        at,
+                        rows: own.len(),
+                        left: copy.add((own.start - rows.start) * depth),
+                        to: to.at((block * height + own.start) * part.width(layout)),
+                    };
+                    self.tile(&part, times, piece);
                 }
             }
-            begin = end;
         }
     }
 
@@ -179,7 +124,7 @@ impl<'a, E: Element> Gradients<'a, E> {
         depth: usize,
         mut to: *mut E,
     ) {
-        let (steps, places) = (self.places.steps, &self.places);
+        let (steps, places) = (self.places.steps, self.places);
         let real = own.end.min(depth) - own.start;
         for t in times {
             // SAFETY: the operand has a row for every living sequence, `to` room for all of them.
@@ -213,21 +158,22 @@ impl<'a, E: Element> Gradients<'a, E> {
 
     /// One tile of a gradient over the steps of a chunk; stretches of steps with the same sequences
     /// alive are one product.
-    unsafe fn tile(&self, part: &Part, times: Range<usize>, piece: Piece<E>) {
+    unsafe fn tile(&self, part: &Part, times: &Range<usize>, piece: Piece<E>) {
         let (layout, steps) = (&self.layer.layout, self.places.steps);
         let (width, vectors) = (part.width(layout), part.vectors(layout));
         let (mut left, mut t) = (piece.left, times.start);
         while t < times.end {
             let alive = steps.active(t);
             let same = (t..times.end).take_while(|&s| steps.active(s) == alive).count();
-            // SAFETY: see `run` and `sum`.
+            // SAFETY: see `add` and `sum`.
             unsafe {
                 let columns = |block| {
                     self.places.columns(t, block, 0).add(part.column * layout.unit).cast_const()
                 };
+                let begins = t == times.start && times.end == steps.count();
                 let (start, start_row) =
-                    if t == 0 { (self.zeros.as_ptr(), 0) } else { (piece.to.cast_const(), width) };
-                let b_segment = layout.blocks * alive * layout.row();
+                    if begins { (self.zeros.as_ptr(), 0) } else { (piece.to.cast_const(), width) };
+                let b_segment = layout.blocks * self.places.block_distance(t);
                 let b = columns(piece.block);
                 let tile = Tile {
                     a: left,
@@ -257,10 +203,10 @@ impl<'a, E: Element> Gradients<'a, E> {
         }
     }
 
-    unsafe fn peepholes(&self, blocks: Range<usize>) {
+    unsafe fn peepholes(&self, times: &Range<usize>, blocks: Range<usize>) {
         let (layout, cell) = (&self.layer.layout, &self.layer.cell);
         for block in blocks {
-            for t in 0..self.places.steps.count() {
+            for t in times.clone() {
                 // SAFETY: the block is this member's own.
                 unsafe {
                     let mut units = self.places.units(t, block, &(0..self.places.steps.active(t)));
@@ -271,7 +217,8 @@ impl<'a, E: Element> Gradients<'a, E> {
         }
     }
 
-    fn unpack(&self, to: WeightsMut<'_, E>) {
+    /// Writes the gradients where they are wanted.
+    pub(super) fn unpack(&self, to: WeightsMut<'_, E>, threads: usize) {
         let (cell, layout) = (&self.layer.cell, &self.layer.layout);
         let hidden = layout.hidden;
         for (at, value) in to.p.iter_mut().enumerate() {
@@ -296,7 +243,7 @@ impl<'a, E: Element> Gradients<'a, E> {
             // SAFETY: the buffer has this length; all members are done writing it.
             unsafe { std::slice::from_raw_parts(from.at(0).cast_const(), len) }
         };
-        together(self.threads, |member: Member<'_>| {
+        together(threads, |member: Member<'_>| {
             let blocks = member.share(layout.blocks, 1);
             let (input, first) = (Part::input(cell, layout), Part::first(cell, layout));
             input.unpack(layout, packed(input, self.d_w), w, b, blocks.clone());

@@ -12,6 +12,7 @@ mod weights;
 
 pub use backward::Errors;
 pub use cell::CellKernels;
+pub use forward::Keep;
 pub use steps::Steps;
 pub use tape::Tape;
 pub use weights::{Weights, WeightsMut};

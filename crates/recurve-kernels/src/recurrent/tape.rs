@@ -3,8 +3,11 @@
 use crate::element::Element;
 use crate::memory::{Buffer, Rows};
 use crate::recurrent::Sequences;
+use crate::recurrent::cell::CellKernels;
+use crate::recurrent::forward::Keep;
 use crate::recurrent::layout::{Gates, Layout, state_rows};
 use crate::recurrent::steps::Steps;
+use crate::recurrent::weights::Part;
 
 /// The states of every step, what the cells keep for backward, and scratch. Reused from batch to
 /// batch; nothing is allocated once it has grown to the largest.
@@ -19,6 +22,17 @@ pub struct Tape<E: Element> {
     pub(crate) c_in: Buffer<E>,
     /// The operand of the second product at every step.
     pub(crate) operand: Buffer<E>,
+    /// What the forward pass kept.
+    pub(crate) kept: Keep,
+    pub(crate) room: Room<E>,
+    h_row: usize,
+    batch: usize,
+    hidden: usize,
+}
+
+/// What the backward pass works with.
+#[derive(Debug, Default)]
+pub(crate) struct Room<E: Element> {
     pub(crate) d_h: Buffer<E>,
     pub(crate) d_c: Buffer<E>,
     pub(crate) d_operand: Buffer<E>,
@@ -27,11 +41,56 @@ pub struct Tape<E: Element> {
     pub(crate) d_first: Buffer<E>,
     pub(crate) d_second: Buffer<E>,
     pub(crate) d_peepholes: Buffer<E>,
+    /// Operands of the gradients, copied, for each thread.
     pub(crate) copies: Buffer<E>,
+    /// A block's units for each thread.
+    pub(crate) scratch: Buffer<E>,
     pub(crate) zeros: Buffer<E>,
-    h_row: usize,
-    batch: usize,
-    hidden: usize,
+}
+
+impl<E: Element> Room<E> {
+    /// Makes room for a batch, and starts from the gradients of the last states.
+    pub(crate) fn prepare(
+        &mut self,
+        layout: &Layout,
+        cell: &CellKernels<E>,
+        (steps, chunk): (&Steps, usize),
+        threads: usize,
+        [d_h, d_c]: [&[E]; 2],
+    ) {
+        let (count, hidden) = (steps.batch(), layout.hidden);
+        self.d_h.resize(count * layout.h_row());
+        self.d_h.fill(E::default());
+        for (to, from) in self.d_h.chunks_exact_mut(layout.h_row()).zip(d_h.chunks_exact(hidden)) {
+            to[..hidden].copy_from_slice(from);
+        }
+        if layout.states > 1 {
+            self.d_c.resize(count * layout.c_row());
+            copy_to_blocks(layout, d_c, count, &mut self.d_c);
+        }
+        self.d_operand.resize(if layout.second > 0 { count * layout.h_row() } else { 0 });
+        let size = |part: Part| layout.blocks * (part.depth + 1) * part.width(layout);
+        self.d_w.resize(size(Part::input(cell, layout)));
+        self.d_first.resize(size(Part::first(cell, layout)));
+        self.d_second.resize(size(Part::second(cell, layout)));
+        self.d_peepholes.resize(layout.blocks * cell.peepholes * layout.unit);
+        self.d_peepholes.fill(E::default());
+        let rows = chunk.min(steps.count()) * count;
+        self.copies.resize(threads * rows * (layout.input.max(hidden) + 1));
+        self.scratch.resize(threads * layout.unit);
+        self.zeros.resize(layout.row().max(64));
+    }
+
+    /// Writes the gradients of the initial states, where they are wanted.
+    pub(crate) fn leave(&self, layout: &Layout, count: usize, [d_h, d_c]: [&mut [E]; 2]) {
+        let hidden = layout.hidden;
+        for (to, from) in d_h.chunks_exact_mut(hidden).zip(self.d_h.chunks_exact(layout.h_row())) {
+            to.copy_from_slice(&from[..hidden]);
+        }
+        if layout.states > 1 {
+            copy_from_blocks(layout, &self.d_c, count, d_c);
+        }
+    }
 }
 
 impl<E: Element> Tape<E> {
@@ -61,7 +120,6 @@ impl<E: Element> Tape<E> {
         if layout.second > 0 {
             self.operand.resize(steps.rows() * layout.h_row());
         }
-        self.zeros.resize(layout.row().max(64));
         self.set_initial(layout, batch);
     }
 
@@ -101,7 +159,7 @@ impl<E: Element> Tape<E> {
 }
 
 /// `[B, H]`, or zeros if empty, to `[block][B][unit]`.
-pub(crate) fn copy_to_blocks<E: Element>(layout: &Layout, from: &[E], count: usize, to: &mut [E]) {
+fn copy_to_blocks<E: Element>(layout: &Layout, from: &[E], count: usize, to: &mut [E]) {
     for (at, value) in to.iter_mut().enumerate() {
         let (block, b) = (at / layout.unit / count, at / layout.unit % count);
         let unit = block * layout.unit + at % layout.unit;
@@ -111,12 +169,7 @@ pub(crate) fn copy_to_blocks<E: Element>(layout: &Layout, from: &[E], count: usi
 }
 
 /// The reverse of [`copy_to_blocks`].
-pub(crate) fn copy_from_blocks<E: Element>(
-    layout: &Layout,
-    from: &[E],
-    count: usize,
-    to: &mut [E],
-) {
+fn copy_from_blocks<E: Element>(layout: &Layout, from: &[E], count: usize, to: &mut [E]) {
     for (at, value) in to.iter_mut().enumerate() {
         let (b, unit) = (at / layout.hidden, at % layout.hidden);
         *value = from[(unit / layout.unit * count + b) * layout.unit + unit % layout.unit];

@@ -4,8 +4,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use recurve_cell::{Cell, Real, reference};
 use recurve_kernels::{
-    CellKernels, Element, Engine, Errors, RecurrentLayer, Rows, RowsMut, Sequences, Steps, Tape,
-    Weights, WeightsMut,
+    CellKernels, Element, Engine, Errors, Keep, RecurrentLayer, Rows, RowsMut, Sequences, Steps,
+    Tape, Weights, WeightsMut,
 };
 
 /// Everything that goes into a layer, in f64.
@@ -137,6 +137,15 @@ fn narrowed<E: Real>(values: &[f64]) -> Vec<E> {
 
 /// What the kernels say.
 pub(crate) fn computed<E: Element, C: Cell>(case: &Case, engine: Engine) -> Results<E> {
+    computed_keeping::<E, C>(case, engine, Keep::Columns)
+}
+
+/// What the kernels say where forward keeps `keep`.
+pub(crate) fn computed_keeping<E: Element, C: Cell>(
+    case: &Case,
+    engine: Engine,
+    keep: Keep,
+) -> Results<E> {
     let n = numbers::<C>(case);
     let (i, h, b) = (case.input, case.hidden, case.lengths.len());
     let t = case.lengths.iter().copied().max().unwrap_or(0);
@@ -178,7 +187,7 @@ pub(crate) fn computed<E: Element, C: Cell>(case: &Case, engine: Engine) -> Resu
     let mut tape = Tape::new();
     let mut hn = vec![E::default(); b * h];
     let mut cn = vec![E::default(); c0.len()];
-    layer.forward(&batch, true, &mut tape, [&mut hn, &mut cn]);
+    layer.forward(&batch, keep, &mut tape, [&mut hn, &mut cn]);
     let y = padded(&|row| tape.output().row(row).to_vec(), h);
     let h_row = engine.padded::<E>(h);
     let dy = packed(&n.dy, h, h_row);

@@ -20,7 +20,7 @@ pub(crate) use stack::Stack;
 
 use crate::batch::Order;
 use crate::state::Part;
-use recurve_kernels::{Buffer, Element, Engine, Rows, RowsMut};
+use recurve_kernels::{Buffer, Element, Engine, Keep, Rows, RowsMut};
 
 /// The source of dropout: the same numbers for the same seed and step, whoever computes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,12 +40,35 @@ pub enum Mode {
     Train(Noise),
 }
 
+/// How much recurrent layers keep between forward and backward. The results are the same bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Memory {
+    /// The states and the gates of every step.
+    #[default]
+    Full,
+    /// The states; the gates are computed again when they are needed: half to a third of the memory,
+    /// for up to a third more time.
+    Low,
+}
+
 /// What is the same for all layers of a pass.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
     pub(crate) order: &'a Order,
     pub(crate) resets: &'a [bool],
     pub(crate) mode: Mode,
+    pub(crate) memory: Memory,
+}
+
+impl Context<'_> {
+    /// What a recurrent layer keeps of a forward pass.
+    pub(crate) fn keep(&self) -> Keep {
+        match (self.mode, self.memory) {
+            (Mode::Infer, _) => Keep::Nothing,
+            (Mode::Train(_), Memory::Low) => Keep::States,
+            (Mode::Train(_), Memory::Full) => Keep::Columns,
+        }
+    }
 }
 
 /// What a layer reads.

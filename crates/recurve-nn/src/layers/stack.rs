@@ -284,8 +284,7 @@ impl<E: Element> Direction<E> {
         }
         let batch = sequences(context, self.reverse, x, &self.x, &self.resets, &self.before);
         let [h, c] = &mut self.after;
-        let keep = context.mode != Mode::Infer;
-        self.layer.forward(&batch, keep, &mut self.tape, [h, c]);
+        self.layer.forward(&batch, context.keep(), &mut self.tape, [h, c]);
         take_back(order, &self.after, state);
     }
 
