@@ -80,7 +80,8 @@ impl<E: Element> Gradients<'_, E> {
         let most = self.layer.tiles.most_rows(part.vectors(layout)).min(TILE);
         let pieces = height.div_ceil(most);
         let bound = |piece: usize| height * piece / pieces;
-        let (pieces, blocks) = if pieces >= 4 * member.count {
+        let even = pieces.is_multiple_of(member.count) || pieces >= 4 * member.count;
+        let (pieces, blocks) = if even {
             (member.share(pieces, 1), 0..layout.blocks)
         } else {
             (0..pieces, member.share(layout.blocks, 1))
