@@ -8,6 +8,7 @@ use recurve_kernels::{CellKernels, Element, Isa};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sizes {
     pub(crate) gates: usize,
+    pub(crate) columns: usize,
     pub(crate) states: usize,
     pub(crate) peepholes: usize,
 }
@@ -37,7 +38,12 @@ pub(crate) fn sizes(kind: CellKind) -> Sizes {
     impl WithCell for Of {
         type Output = Sizes;
         fn with<C: Cell>(self) -> Sizes {
-            Sizes { gates: C::GATES, states: C::STATES, peepholes: C::PEEPHOLES }
+            Sizes {
+                gates: C::GATES,
+                columns: C::COLUMNS,
+                states: C::STATES,
+                peepholes: C::PEEPHOLES,
+            }
         }
     }
     with_cell(kind, Of)

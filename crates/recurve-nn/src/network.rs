@@ -4,9 +4,10 @@ use crate::batch::{Batch, Input, Order};
 use crate::description::{Description, InputKind, Layer};
 use crate::error::{Error, Result};
 use crate::layers::{
-    Back, Context, Dropout, Embedding, Flow, LayerNorm, Linear, Mask, Memory, Mode, Node, Pool,
-    Signal, Stack,
+    Back, Context, Dropout, Embedding, Flow, LayerNorm, Linear, Mask, Mode, Node, Pool, Signal,
+    Stack,
 };
+use crate::memory::Memory;
 use crate::parameters::Entries;
 use crate::state::State;
 use recurve_kernels::{Element, Engine, Rows};

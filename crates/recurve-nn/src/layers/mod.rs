@@ -19,6 +19,7 @@ pub(crate) use pool::Pool;
 pub(crate) use stack::Stack;
 
 use crate::batch::Order;
+use crate::memory::Memory;
 use crate::state::Part;
 use recurve_kernels::{Buffer, Element, Engine, Keep, Rows, RowsMut};
 
@@ -38,17 +39,6 @@ pub enum Mode {
     Infer,
     /// A backward pass will follow. Dropout draws from the noise.
     Train(Noise),
-}
-
-/// How much recurrent layers keep between forward and backward. The results are the same bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Memory {
-    /// The states and the gates of every step.
-    #[default]
-    Full,
-    /// The states; the gates are computed again when they are needed: half to a third of the memory,
-    /// for up to a third more time.
-    Low,
 }
 
 /// What is the same for all layers of a pass.
