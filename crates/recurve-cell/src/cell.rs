@@ -80,7 +80,8 @@ pub trait Cell: Copy + Default + Send + Sync + 'static {
     }
 
     /// The reverse of [`Cell::operand`]: completes the gradient of the columns, and gives what to add
-    /// to the gradient of `h'`. The columns that it completes come as [`Cell::operand`] left them.
+    /// to the gradient of `h'`. The columns that it completes come as [`Cell::operand`] left them; the
+    /// last [`Cell::SECOND`] columns are complete already, and what it returns for them is not used.
     fn operand_backward<V: Lanes>(
         self,
         columns: Self::Columns<V>,

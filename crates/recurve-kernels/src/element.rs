@@ -7,8 +7,15 @@ use crate::memory::Buffer;
 use recurve_cell::{Lanes, Real};
 use std::cell::RefCell;
 
-/// `f32` or `f64`, with the vectors of each instruction set.
-pub trait Element: Real {
+mod sealed {
+    /// Keeps [`super::Element`] to plain numbers, of which zero bytes are one: buffers rely on it.
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+}
+
+/// `f32` or `f64`, with the vectors of each instruction set. There are no others.
+pub trait Element: Real + sealed::Sealed {
     /// Its AVX2 vector.
     #[cfg(target_arch = "x86_64")]
     type Avx2: Simd<Elem = Self>;

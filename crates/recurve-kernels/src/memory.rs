@@ -16,7 +16,7 @@ pub struct Buffer<E: Element> {
     room: usize,
 }
 
-// SAFETY: the buffer owns its elements, which are plain numbers.
+// SAFETY: the buffer owns its elements, which are plain numbers (`Element` is sealed).
 unsafe impl<E: Element> Send for Buffer<E> {}
 // SAFETY: a shared buffer can only be read.
 unsafe impl<E: Element> Sync for Buffer<E> {}
@@ -38,7 +38,7 @@ impl<E: Element> Buffer<E> {
     pub fn resize(&mut self, len: usize) {
         if len > self.room {
             let layout = Self::layout(len);
-            // SAFETY: the layout has a size above zero, as `len > room >= 0`.
+            // SAFETY: the layout has a size above zero, as `len > room >= 0` and no element is empty.
             let start = unsafe { alloc_zeroed(layout) };
             let Some(start) = NonNull::new(start.cast::<E>()) else { handle_alloc_error(layout) };
             *self = Self { start, len, room: len };
@@ -71,7 +71,8 @@ impl<E: Element> Drop for Buffer<E> {
 impl<E: Element> Deref for Buffer<E> {
     type Target = [E];
     fn deref(&self) -> &[E] {
-        // SAFETY: `len` elements were allocated, and zeroed or written since.
+        // SAFETY: `len <= room` elements were allocated as zeros, which are numbers, and only numbers
+        // were written since; with no room, `len` is 0 and the address is aligned.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 }

@@ -11,7 +11,7 @@
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, TryLockError};
 use std::time::{Duration, Instant};
 
 /// How long a waiting worker spins before it sleeps or yields.
@@ -58,8 +58,11 @@ pub fn together(threads: usize, work: impl Fn(Member<'_>) + Sync) {
     if count > 1 {
         static CREW: OnceLock<Mutex<Crew>> = OnceLock::new();
         let crew = CREW.get_or_init(|| Mutex::new(Crew::new(available_threads() - 1)));
-        if let Ok(crew) = crew.try_lock() {
-            return crew.run(count, &work);
+        match crew.try_lock() {
+            Ok(crew) => return crew.run(count, &work),
+            // A member panicked in an earlier call; all had let go of the work before that was passed on.
+            Err(TryLockError::Poisoned(crew)) => return crew.into_inner().run(count, &work),
+            Err(TryLockError::WouldBlock) => {}
         }
     }
     work(Member { index: 0, count: 1, meeting: &Meeting::default() });
@@ -122,8 +125,9 @@ struct Job {
     count: usize,
 }
 
-// SAFETY: the pointers are followed only while the caller waits in `Crew::run`, which borrows what
-// they point to; both are `Sync`.
+// SAFETY: the pointers are followed only between the caller's order and the worker's counting itself
+// out of `left`. So long the caller stays in `Crew::run`, which borrows what they point to, even if its
+// own part panics; both are `Sync`. Afterwards the pointers lie on the board, and nobody follows them.
 unsafe impl Send for Job {}
 
 struct Board {
@@ -216,6 +220,7 @@ fn work_for(board: &Board, index: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
 
     #[test]
     fn everyone_sees_what_the_others_wrote_before_a_meeting() {
@@ -256,5 +261,26 @@ mod tests {
             sum.fetch_add(member.share(10, 1).len(), Ordering::Relaxed);
         });
         assert_eq!(sum.load(Ordering::Relaxed), 10);
+    }
+
+    #[test]
+    fn workers_work_again_after_a_panic() {
+        if available_threads() == 1 {
+            let _ = writeln!(std::io::stderr(), "not run: a pool on one processor has no workers");
+            return;
+        }
+        let _ = catch_unwind(|| together(2, |member| assert_eq!(member.index, 1)));
+        // Other tests use the pool too; alone is who finds it busy.
+        let most = AtomicUsize::new(0);
+        for _ in 0..1000 {
+            together(2, |member| {
+                most.fetch_max(member.count, Ordering::Relaxed);
+            });
+            if most.load(Ordering::Relaxed) == 2 {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        panic!("one member only, a thousand times");
     }
 }

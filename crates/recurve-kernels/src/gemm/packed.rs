@@ -95,6 +95,10 @@ impl<E: Element> Packed<E> {
     pub fn columns(&self) -> usize {
         self.columns
     }
+    /// Elements of the vectors that it is packed for.
+    pub(crate) fn lanes(&self) -> usize {
+        self.lanes
+    }
     pub(crate) fn panels(&self) -> Panels {
         Panels::even(self.columns.div_ceil(self.lanes))
     }

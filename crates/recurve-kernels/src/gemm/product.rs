@@ -44,13 +44,18 @@ pub fn product<E: Element>(
 ) {
     let (height, width) = (a.rows, b.columns());
     assert_eq!(a.columns, b.depth(), "the inner sizes of a product are equal");
+    assert!(
+        width == 0 || b.lanes() == engine.lanes::<E>(),
+        "the right operand is packed for the vectors of the engine"
+    );
     assert!(c.rows().width() == width && c.rows().count() >= height, "the result has room");
     if height == 0 || width == 0 {
         return;
     }
     let stride = c.rows().stride();
     begin(start, height, c);
-    // SAFETY: the pointer comes from the exclusive borrow `c`.
+    // SAFETY: the pointer comes from the exclusive borrow `c`, whose rows reach as far: there are
+    // `height` of them at least, and `width` elements of the last.
     let sums = Shared::new(unsafe {
         std::slice::from_raw_parts_mut(c.pointer(), (height - 1) * stride + width)
     });

@@ -45,9 +45,10 @@ impl<E: Element> RecurrentLayer<E> {
     ) {
         let (layout, steps) = (&self.layout, batch.steps);
         self.check(batch);
-        assert!(tape.kept != Keep::Nothing, "forward kept what backward needs");
-        assert!(errors.dy.stride() >= layout.h_width(), "rows of dy have room for whole vectors");
-        assert!(errors.dy.count() >= steps.rows(), "dy has a row for every step of every sequence");
+        assert!(self.backward, "set_weights was told that backward would follow");
+        tape.check(layout, batch);
+        errors.check(layout, steps);
+        gradients.check(&self.cell, layout);
         let chunk = (ROWS / steps.batch().max(1)).max(1);
         let low = tape.kept == Keep::States;
         let plan = if low { GatePlan::Chunk(chunk) } else { GatePlan::Kept };
@@ -100,13 +101,43 @@ impl<E: Element> RecurrentLayer<E> {
 
     /// The rows of the gradient of the input, for several members.
     fn shared<'a>(&self, steps: &Steps, mut dx: RowsMut<'a, E>) -> (Shared<'a, E>, usize) {
-        let (stride, panels) = (dx.rows().stride(), self.layout.x_panels());
-        assert!(dx.rows().count() >= steps.rows(), "dx has a row for every row of x");
-        assert!(stride >= panels.first(panels.count()) * self.layout.lanes, "and whole vectors");
-        // SAFETY: `dx` is borrowed exclusively for as long, and has `steps.rows()` rows.
-        let rows = unsafe { std::slice::from_raw_parts_mut(dx.pointer(), steps.rows() * stride) };
+        let stride = dx.rows().stride();
+        let len = extent(steps, stride, self.layout.x_width());
+        // SAFETY: `dx` is borrowed exclusively for as long, and has so much room (checked).
+        let rows = unsafe { std::slice::from_raw_parts_mut(dx.pointer(), len) };
         (Shared::new(rows), stride)
     }
+}
+
+impl<E: Element> Errors<'_, E> {
+    /// # Panics
+    /// Where a size does not fit.
+    fn check(&self, layout: &Layout, steps: &Steps) {
+        let has_room = |rows: Rows<'_, E>, width: usize| {
+            rows.stride() >= width && rows.data().len() >= extent(steps, rows.stride(), width)
+        };
+        assert!(
+            has_room(self.dy, layout.h_width()),
+            "dy has a row with room for whole vectors for every step of every sequence"
+        );
+        if let Some(dx) = &self.dx {
+            assert!(
+                has_room(dx.rows(), layout.x_width()),
+                "dx has a row with room for whole vectors for every row of x"
+            );
+        }
+        let states = steps.batch() * layout.hidden;
+        let of_c = if layout.states > 1 { states } else { 0 };
+        let sizes = [self.d_last[0].len(), self.d_initial[0].len()];
+        assert!(sizes.iter().all(|len| [0, states].contains(len)), "gradients of h are [B, H]");
+        let sizes = [self.d_last[1].len(), self.d_initial[1].len()];
+        assert!(sizes.iter().all(|len| [0, of_c].contains(len)), "gradients of c are [B, H]");
+    }
+}
+
+/// Elements from the first of the rows of `steps` to the last that is used of the last row.
+fn extent(steps: &Steps, stride: usize, width: usize) -> usize {
+    steps.rows().checked_sub(1).map_or(0, |last| last * stride + width)
 }
 
 struct Backward<'a, E: Element> {

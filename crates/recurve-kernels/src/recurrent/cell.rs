@@ -55,8 +55,23 @@ pub struct CellKernels<E: Element> {
 }
 
 impl<E: Element> CellKernels<E> {
-    /// The functions of `C` for `isa`.
+    /// The functions of `C` for `isa`. A cell whose constants contradict its types is not compiled.
     pub fn of<C: Cell>(isa: Isa) -> Self {
+        // The layout of memory follows from the constants, the addresses that the functions use from
+        // the types.
+        const {
+            assert!(C::COLUMNS == <C::Columns<f64> as Group<f64>>::LEN);
+            assert!(C::STATES == <C::States<f64> as Group<f64>>::LEN);
+            assert!(C::PEEPHOLES == <C::Peepholes<f64> as Group<f64>>::LEN);
+            assert!(C::STATES == 1 || C::STATES == 2);
+            assert!(C::INPUT.len() == C::GATES && C::RECURRENT.len() == C::GATES);
+            assert!(C::SECOND < C::GATES && C::GATES <= C::COLUMNS);
+            let mut at = 0;
+            while at < C::GATES {
+                assert!(C::INPUT[at] < C::GATES && C::RECURRENT[at] < C::GATES);
+                at += 1;
+            }
+        }
         Self {
             isa,
             gates: C::GATES,
@@ -108,8 +123,14 @@ impl<E: Element> Place<'_, E> {
     }
     #[inline(always)]
     unsafe fn keep<V: Simd<Elem = E>, G: Group<V>>(&self, columns: G) {
+        // SAFETY: see the impl.
+        unsafe { self.keep_first::<V, G>(columns, G::LEN) }
+    }
+    /// Writes the first `count` columns only.
+    #[inline(always)]
+    unsafe fn keep_first<V: Simd<Elem = E>, G: Group<V>>(&self, columns: G, count: usize) {
         let u = self.units;
-        for (k, column) in columns.values().iter().enumerate() {
+        for (k, column) in columns.values()[..count].iter().enumerate() {
             // SAFETY: see the impl.
             unsafe { column.store(u.gates.add(self.row * u.gates_row + k * u.unit + self.at)) }
         }
@@ -252,7 +273,9 @@ impl<E: Element, C: Cell> Kernel<E> for OperandBackward<C> {
                     place.before::<V, C::States<V>>(),
                     V::load(place.operand()),
                 );
-                place.keep::<V, _>(d_columns);
+                // The columns of the second product are complete, and other members may be reading
+                // them.
+                place.keep_first::<V, _>(d_columns, C::COLUMNS - C::SECOND);
                 (V::load(place.d_state(0)) + d_h).store(place.d_state(0));
             }
         }

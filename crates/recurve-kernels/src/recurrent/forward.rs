@@ -71,6 +71,7 @@ impl<E: Element> RecurrentLayer<E> {
     pub(super) fn check(&self, batch: &Sequences<'_, E>) {
         let (layout, steps) = (&self.layout, batch.steps);
         let states = steps.batch() * layout.hidden;
+        assert!(!self.weights.bias.is_empty(), "the layer has weights");
         assert_eq!(batch.x.width(), layout.input, "x has rows of I");
         assert!(batch.x.count() >= steps.rows(), "x has a row for every step of every sequence");
         assert!([0, states].contains(&batch.initial[0].len()), "the initial h is [B, H]");

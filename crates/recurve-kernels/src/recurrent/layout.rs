@@ -71,6 +71,10 @@ impl Layout {
     pub(crate) fn h_width(&self) -> usize {
         self.hidden.next_multiple_of(self.lanes)
     }
+    /// `I` rounded up to whole vectors.
+    pub(crate) fn x_width(&self) -> usize {
+        self.input.next_multiple_of(self.lanes)
+    }
     /// Distance of the rows of `h`. The rows of a tile are read side by side; if they were a multiple
     /// of 2 KiB apart, they would all fall into the same few lines of the nearest cache.
     pub(crate) fn h_row(&self) -> usize {

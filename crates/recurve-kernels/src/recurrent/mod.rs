@@ -45,6 +45,8 @@ pub struct RecurrentLayer<E: Element> {
     layout: Layout,
     tiles: Tiles<E>,
     weights: PackedWeights<E>,
+    /// Whether the weights are packed for backward too.
+    backward: bool,
 }
 
 /// Whose work is whose: all steps of some sequences, or all sequences of some units.
@@ -66,7 +68,7 @@ impl<E: Element> RecurrentLayer<E> {
         assert_eq!(cell.isa, engine.isa(), "the cell is made for the engine");
         let layout = Layout::new(&cell, engine, input, hidden);
         let tiles = Tiles::new(engine.isa());
-        Self { engine, cell, layout, tiles, weights: PackedWeights::default() }
+        Self { engine, cell, layout, tiles, weights: PackedWeights::default(), backward: false }
     }
 
     /// Takes over new weights; for [`RecurrentLayer::backward`] too if `backward`.
@@ -80,6 +82,7 @@ impl<E: Element> RecurrentLayer<E> {
         assert!([0, rows].contains(&weights.b.len()), "b is [G*H]");
         assert!([0, rows].contains(&weights.b_r.len()), "b_r is [G*H]");
         assert_eq!(weights.p.len(), self.cell.peepholes * l.hidden, "p is [PEEPHOLES*H]");
+        self.backward = backward;
         self.weights.pack(self.engine, &self.cell, &self.layout, weights, backward);
     }
 

@@ -123,6 +123,30 @@ impl<E: Element> Tape<E> {
         self.set_initial(layout, batch);
     }
 
+    /// # Panics
+    /// Where the tape does not hold a forward pass of such a layer over such a batch.
+    pub(crate) fn check(&self, layout: &Layout, batch: &Sequences<'_, E>) {
+        let steps = batch.steps;
+        let states = steps.batch() + steps.rows();
+        let before = if batch.resets.is_empty() { 0 } else { steps.rows() };
+        let two = usize::from(layout.states > 1);
+        let second = usize::from(layout.second > 0);
+        let holds = self.kept != Keep::Nothing
+            && (self.h_row, self.batch, self.hidden)
+                == (layout.h_row(), steps.batch(), layout.hidden)
+            && (self.kept != Keep::Columns
+                || self.gates.len() == GatePlan::Kept.len(layout, steps))
+            && self.h.len() >= states * layout.h_row()
+            && self.c.len() >= two * states * layout.c_row()
+            && self.h_in.len() >= before * layout.h_row()
+            && self.c_in.len() >= two * before * layout.c_row()
+            && self.operand.len() >= second * steps.rows() * layout.h_row();
+        assert!(
+            holds,
+            "the tape holds a forward pass of this layer over this batch, its gates kept"
+        );
+    }
+
     fn set_initial(&mut self, layout: &Layout, batch: &Sequences<'_, E>) {
         let (hidden, count) = (layout.hidden, batch.steps.batch());
         let [h, c] = batch.initial;

@@ -40,6 +40,24 @@ pub struct WeightsMut<'a, E> {
     pub p: &'a mut [E],
 }
 
+impl<E: Element> WeightsMut<'_, E> {
+    /// # Panics
+    /// Where a gradient that is wanted has not the size of its weights.
+    pub(crate) fn check(&self, cell: &CellKernels<E>, layout: &Layout) {
+        let rows = layout.gates * layout.hidden;
+        let sizes = [
+            ("w is [G*H, I]", self.w.len(), rows * layout.input),
+            ("r is [G*H, H]", self.r.len(), rows * layout.hidden),
+            ("b is [G*H]", self.b.len(), rows),
+            ("b_r is [G*H]", self.b_r.len(), rows),
+            ("p is [PEEPHOLES*H]", self.p.len(), cell.peepholes * layout.hidden),
+        ];
+        for (what, len, expected) in sizes {
+            assert!([0, expected].contains(&len), "the gradient of {what}");
+        }
+    }
+}
+
 /// One matrix of the layer: some gates of `w` or `r`, in the columns they go to.
 #[derive(Clone, Copy)]
 pub(crate) struct Part {
