@@ -403,6 +403,10 @@ fn bench_prints_one_json_line_for_each_shape() {
     assert_eq!(names, ["\"stream-128\"", "\"stream-512\"", "\"stream-1024\""]);
     let list = recurve(trained(), &["bench", "--list"]).done();
     assert_eq!(list.out.lines().count(), 16);
+    let list = recurve(trained(), &["bench", "--list", "--json"]).done();
+    let shapes = list.out.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let tagger = shapes.into_iter().find(|shape| shape["name"] == "tagger").expect("a shape");
+    assert_eq!((&tagger["hidden"], &tagger["bidirectional"]), (&256.into(), &true.into()));
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use crate::args::{Lengths, Mode};
 use recurve_nn::CellKind;
+use serde::Serialize;
 
 /// What is timed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Shape {
     /// What a run does.
     pub(crate) mode: Mode,
@@ -23,6 +24,7 @@ pub(crate) struct Shape {
     /// Whether the layers read from both ends.
     pub(crate) bidirectional: bool,
     /// How long the sequences are; all of `T` steps if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) lengths: Option<Lengths>,
 }
 

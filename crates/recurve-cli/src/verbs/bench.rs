@@ -6,6 +6,7 @@ use crate::bench::{Measured, PRESETS, Shape, measure, peak, preset};
 use crate::console;
 use recurve_nn::CellKind;
 use recurve_train::error::{Error, Result};
+use serde::Serialize;
 
 /// Times the shapes that were asked for.
 pub(crate) fn run(args: &args::Bench, json: bool) -> Result<()> {
@@ -92,10 +93,18 @@ fn cell(name: &str) -> Result<CellKind> {
     })
 }
 
+/// A line of `--list --json`.
+#[derive(Serialize)]
+struct Named {
+    name: &'static str,
+    #[serde(flatten)]
+    shape: Shape,
+}
+
 fn list(json: bool) -> Result<()> {
     for (name, shape) in PRESETS {
         if json {
-            console::json(&name)?;
+            console::json(&Named { name, shape })?;
             continue;
         }
         let mode = format!("{:?}", shape.mode).to_lowercase();
