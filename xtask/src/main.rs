@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod arrows;
+mod sanitize;
 mod size;
 
 use anyhow::{Context, Result, bail};
@@ -14,6 +15,8 @@ cargo xtask check     formatting, lints, docs, arrows and size: all that .ci/run
 cargo xtask test      all tests
 cargo xtask arrows    the direction of the dependencies between the crates
 cargo xtask size      the length of the files, and the number of packages in the lock file
+cargo xtask sanitize  the tests of the kernels under AddressSanitizer, valgrind, ThreadSanitizer and Miri
+                      (`cargo xtask sanitize address valgrind` under these alone)
 cargo xtask golden    make the golden numbers again (needs Python with golden/gen/requirements.txt)";
 
 fn main() -> Result<()> {
@@ -29,6 +32,7 @@ fn main() -> Result<()> {
         Some("test") => cargo(&["test", "--workspace"]),
         Some("arrows") => arrows::check(&root()),
         Some("size") => size::check(&root()),
+        Some("sanitize") => sanitize::check(&root(), &std::env::args().skip(2).collect::<Vec<_>>()),
         Some("golden") => golden(),
         Some(other) => bail!("there is no chore {other}\n\n{CHORES}"),
         None => {
