@@ -215,7 +215,8 @@ impl Part {
             for (column, gate) in self.gates.iter().enumerate() {
                 let (units, first) =
                     (Self::units(layout, block), gate * layout.hidden + block * layout.unit);
-                // SAFETY: the rows of a gate's units belong to its block alone, and a block to one member.
+                // SAFETY: a gradient has a row for every unit of every gate (checked where the call came
+                // in); the rows of a gate's units belong to its block alone, and a block to one member.
                 unsafe {
                     if !to.is_empty() {
                         let rows = std::slice::from_raw_parts_mut(
