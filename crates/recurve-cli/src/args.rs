@@ -282,7 +282,7 @@ pub(crate) struct Bench {
     /// Sequences of different lengths; all of T steps if absent.
     #[arg(long, value_enum)]
     pub(crate) lengths: Option<Lengths>,
-    /// The type of the numbers.
+    /// The numbers that products multiply: f32 or bf16.
     #[arg(long, default_value = "f32")]
     pub(crate) dtype: String,
     #[command(flatten)]

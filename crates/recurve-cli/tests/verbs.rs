@@ -390,6 +390,11 @@ fn bench_prints_one_json_line_for_each_shape() {
             assert!(told["min_ms"].as_f64() <= told["median_ms"].as_f64());
         }
     }
+    for mode in ["train", "infer"] {
+        let args = ["bench", "--mode", mode, "--dtype", "bf16", "--seconds", "0", "--json"];
+        let told = recurve(trained(), &[&args[..], &shape].concat()).done().json();
+        assert_eq!(told["dtype"], "bf16");
+    }
     let args = ["bench", "--lengths", "uniform", "--bidirectional", "--seconds", "0", "--json"];
     let told = recurve(trained(), &[&args[..], &shape].concat()).done().json();
     assert_eq!((&told["lengths"], &told["bidirectional"]), (&"uniform".into(), &true.into()));

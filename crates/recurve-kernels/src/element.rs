@@ -3,19 +3,33 @@
 use crate::isa::{Array4, Simd};
 #[cfg(target_arch = "x86_64")]
 use crate::isa::{F32x8, F32x16, F64x4, F64x8};
-use crate::memory::Buffer;
+use crate::memory::{Buffer, Plain};
 use recurve_cell::{Lanes, Real};
+use std::any::TypeId;
 use std::cell::RefCell;
 
-mod sealed {
-    /// Keeps [`super::Element`] to plain numbers, of which zero bytes are one: buffers rely on it.
-    pub trait Sealed {}
-    impl Sealed for f32 {}
-    impl Sealed for f64 {}
+/// The same numbers.
+///
+/// # Panics
+/// Where they are not `f32`.
+pub(crate) fn as_f32<E: 'static>(numbers: &[E]) -> &[f32] {
+    assert_eq!(TypeId::of::<E>(), TypeId::of::<f32>(), "products of `bf16` are for `f32`");
+    // SAFETY: the two types are one.
+    unsafe { std::slice::from_raw_parts(numbers.as_ptr().cast(), numbers.len()) }
+}
+
+/// The same numbers, to write.
+///
+/// # Panics
+/// Where they are not `f32`.
+pub(crate) fn as_f32_mut<E: 'static>(numbers: &mut [E]) -> &mut [f32] {
+    assert_eq!(TypeId::of::<E>(), TypeId::of::<f32>(), "products of `bf16` are for `f32`");
+    // SAFETY: the two types are one.
+    unsafe { std::slice::from_raw_parts_mut(numbers.as_mut_ptr().cast(), numbers.len()) }
 }
 
 /// `f32` or `f64`, with the vectors of each instruction set. There are no others.
-pub trait Element: Real + sealed::Sealed {
+pub trait Element: Real + Plain {
     /// Its AVX2 vector.
     #[cfg(target_arch = "x86_64")]
     type Avx2: Simd<Elem = Self>;

@@ -3,7 +3,9 @@
 use crate::detect::{Isa, UnknownIsa};
 use crate::element::Element;
 use crate::gemm::tile::Tiles;
+use crate::half::{HalfIsa, Halves};
 use crate::pool::available_threads;
+use std::any::TypeId;
 
 /// Work below which waking another thread costs more than it brings, in floating-point operations.
 const WORTH_A_THREAD: usize = 2_000_000;
@@ -39,6 +41,7 @@ pub struct Engine {
     isa: Isa,
     threads: usize,
     precision: Precision,
+    half: HalfIsa,
 }
 
 impl Engine {
@@ -52,7 +55,7 @@ impl Engine {
 
     /// The given instruction set, one thread.
     pub fn new(isa: Isa) -> Self {
-        Self { isa, threads: 1, precision: Precision::Full }
+        Self { isa, threads: 1, precision: Precision::Full, half: HalfIsa::available(isa)[0] }
     }
 
     /// The same with `threads` threads, at least 1; no more are used than the process may.
@@ -65,6 +68,21 @@ impl Engine {
     #[must_use]
     pub fn with_precision(self, precision: Precision) -> Self {
         Self { precision, ..self }
+    }
+
+    /// The same with products of `bf16` formed by `half`, where the precision asks for such.
+    ///
+    /// # Panics
+    /// Where `half` is not among those of [`HalfIsa::available`] for the instruction set.
+    #[must_use]
+    pub fn with_half(self, half: HalfIsa) -> Self {
+        assert!(HalfIsa::available(self.isa).contains(&half), "{half} goes with {}", self.isa);
+        Self { half, ..self }
+    }
+
+    /// How products of `bf16` are formed.
+    pub fn half(self) -> HalfIsa {
+        self.half
     }
 
     /// The precision of products.
@@ -84,7 +102,24 @@ impl Engine {
 
     /// `width` rounded up to whole vectors: what rows that kernels write must have room for.
     pub fn padded<E: Element>(self, width: usize) -> usize {
-        width.next_multiple_of(self.lanes::<E>())
+        width.next_multiple_of(self.row_lanes::<E>())
+    }
+
+    /// What the width of rows is a multiple of.
+    pub(crate) fn row_lanes<E: Element>(self) -> usize {
+        if self.precision == Precision::Bf16 { crate::half::COLUMNS } else { self.lanes::<E>() }
+    }
+
+    /// The functions of products of `bf16`, where the precision asks for them.
+    ///
+    /// # Panics
+    /// Where it does, and `E` is not `f32`.
+    pub(crate) fn halves<E: Element>(self) -> Option<Halves> {
+        (self.precision == Precision::Bf16).then(|| {
+            let of_f32 = TypeId::of::<E>() == TypeId::of::<f32>();
+            assert!(of_f32, "products of `bf16` are for layers of `f32`");
+            Halves::new(self.isa, self.half)
+        })
     }
 
     pub(crate) fn lanes<E: Element>(self) -> usize {

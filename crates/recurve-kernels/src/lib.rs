@@ -29,6 +29,7 @@ mod detect;
 mod element;
 mod engine;
 mod gemm;
+mod half;
 mod isa;
 mod math;
 mod memory;
@@ -39,7 +40,8 @@ pub use detect::{Isa, UnknownIsa};
 pub use element::Element;
 pub use engine::{Engine, Precision};
 pub use gemm::{Matrix, Packed, Start, product};
-pub use memory::{Buffer, Rows, RowsMut};
+pub use half::HalfIsa;
+pub use memory::{Buffer, Plain, Rows, RowsMut};
 pub use pool::{Member, available_threads, together};
 pub use recurrent::{
     CellKernels, Errors, Keep, RecurrentLayer, Sequences, Steps, Tape, Weights, WeightsMut,

@@ -1,6 +1,5 @@
 //! Buffers and views of rows.
 
-use crate::element::Element;
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
@@ -9,19 +8,35 @@ use std::ptr::NonNull;
 /// Bytes of a cache line; vectors that start on one are never split over two.
 const LINE: usize = 64;
 
+/// A number that is stored as it stands, and for which no bits at all are 0.
+pub trait Plain: Copy + Default + Send + Sync + std::fmt::Debug + 'static + sealed::Sealed {}
+
+mod sealed {
+    /// Only this crate says what is plain.
+    pub trait Sealed {}
+}
+
+macro_rules! plain {
+    ($($number:ty),*) => {
+        $(impl sealed::Sealed for $number {}
+        impl Plain for $number {})*
+    };
+}
+plain!(f32, f64, u16);
+
 /// A buffer of zeros that starts on a cache line, kept for reuse.
-pub struct Buffer<E: Element> {
+pub struct Buffer<E: Plain> {
     start: NonNull<E>,
     len: usize,
     room: usize,
 }
 
-// SAFETY: the buffer owns its elements, which are plain numbers (`Element` is sealed).
-unsafe impl<E: Element> Send for Buffer<E> {}
+// SAFETY: the buffer owns its elements, which are plain numbers (`Plain` is sealed).
+unsafe impl<E: Plain> Send for Buffer<E> {}
 // SAFETY: a shared buffer can only be read.
-unsafe impl<E: Element> Sync for Buffer<E> {}
+unsafe impl<E: Plain> Sync for Buffer<E> {}
 
-impl<E: Element> Buffer<E> {
+impl<E: Plain> Buffer<E> {
     /// An empty buffer.
     pub const fn new() -> Self {
         Self { start: NonNull::dangling(), len: 0, room: 0 }
@@ -53,13 +68,13 @@ impl<E: Element> Buffer<E> {
     }
 }
 
-impl<E: Element> Default for Buffer<E> {
+impl<E: Plain> Default for Buffer<E> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<E: Element> Drop for Buffer<E> {
+impl<E: Plain> Drop for Buffer<E> {
     fn drop(&mut self) {
         if self.room > 0 {
             // SAFETY: allocated in `resize` with the same layout.
@@ -68,7 +83,7 @@ impl<E: Element> Drop for Buffer<E> {
     }
 }
 
-impl<E: Element> Deref for Buffer<E> {
+impl<E: Plain> Deref for Buffer<E> {
     type Target = [E];
     fn deref(&self) -> &[E] {
         // SAFETY: `len <= room` elements were allocated as zeros, which are numbers, and only numbers
@@ -77,14 +92,14 @@ impl<E: Element> Deref for Buffer<E> {
     }
 }
 
-impl<E: Element> DerefMut for Buffer<E> {
+impl<E: Plain> DerefMut for Buffer<E> {
     fn deref_mut(&mut self) -> &mut [E] {
         // SAFETY: as in `deref`, and the borrow is exclusive.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
     }
 }
 
-impl<E: Element> Clone for Buffer<E> {
+impl<E: Plain> Clone for Buffer<E> {
     fn clone(&self) -> Self {
         let mut copy = Self::zeros(self.len);
         copy.copy_from_slice(self);
@@ -92,7 +107,7 @@ impl<E: Element> Clone for Buffer<E> {
     }
 }
 
-impl<E: Element> std::fmt::Debug for Buffer<E> {
+impl<E: Plain> std::fmt::Debug for Buffer<E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.iter()).finish()
     }

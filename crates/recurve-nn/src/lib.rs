@@ -53,6 +53,6 @@ pub use layers::{Mode, Noise};
 pub use memory::Memory;
 pub use network::Network;
 pub use parameters::{Entries, Entry, Model, Role};
-pub use recurve_kernels::{Element, Engine, Isa, Precision, Rows};
+pub use recurve_kernels::{Element, Engine, HalfIsa, Isa, Precision, Rows};
 pub use session::Session;
 pub use state::{Part, State};

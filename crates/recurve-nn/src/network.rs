@@ -10,7 +10,8 @@ use crate::layers::{
 use crate::memory::Memory;
 use crate::parameters::Entries;
 use crate::state::State;
-use recurve_kernels::{Element, Engine, Rows};
+use recurve_kernels::{Element, Engine, Precision, Rows};
+use std::any::TypeId;
 
 /// The layers of a model with their weights packed for the machine, and all the memory that passes
 /// need. One network serves one thread at a time; its memory is kept from batch to batch, and grows with
@@ -21,6 +22,7 @@ pub struct Network<E: Element> {
     parameters: usize,
     input_gradient: bool,
     memory: Memory,
+    precision: Precision,
     ready: Ready,
     /// The last batch, in the order of its rows; and the order before it, so that a stream that
     /// changes between two shapes makes neither anew.
@@ -47,8 +49,15 @@ impl<E: Element> Network<E> {
     /// The layers of `description`, still without weights.
     ///
     /// # Errors
-    /// Where the description is not sound.
+    /// Where the description is not sound, or the engine's products are of `bf16` and the numbers are not
+    /// `f32`.
     pub fn new(description: &Description, engine: Engine) -> Result<Self> {
+        if engine.precision() == Precision::Bf16 && TypeId::of::<E>() != TypeId::of::<f32>() {
+            return Err(Error::new(format!(
+                "products of bf16 are for networks of f32, this one is of {}; choose full precision",
+                std::any::type_name::<E>()
+            )));
+        }
         let widths = description.widths()?;
         let entries = Entries::of(description)?;
         let mut nodes: Vec<Box<dyn Node<E>>> = vec![];
@@ -95,6 +104,7 @@ impl<E: Element> Network<E> {
             parameters: entries.len(),
             input_gradient: false,
             memory: Memory::Full,
+            precision: engine.precision(),
             ready: Ready::Nothing,
             order: Order::new(0, 0, None)?,
             spare: Order::new(0, 0, None)?,
@@ -157,6 +167,11 @@ impl<E: Element> Network<E> {
         self.mode = Mode::Infer;
         if self.ready == Ready::Nothing {
             return Err(Error::new("the network has no weights yet; load them first"));
+        }
+        if (self.precision, self.memory) == (Precision::Bf16, Memory::Low) && mode != Mode::Infer {
+            return Err(Error::new(
+                "gates are computed again in full precision only; with products of bf16, choose full memory",
+            ));
         }
         self.take(batch)?;
         match &state {

@@ -76,7 +76,7 @@ pub(crate) fn measure(
         layers: shape.layers,
         bidirectional: shape.bidirectional,
         lengths: shape.lengths,
-        dtype: "f32",
+        dtype: engine.precision().name(),
         threads: engine.threads(),
         median_ms: rounded(1e3 * median, 5),
         min_ms: rounded(1e3 * times[0], 5),

@@ -4,7 +4,7 @@ use crate::args;
 use crate::args::Mode;
 use crate::bench::{Measured, PRESETS, Shape, measure, peak, preset};
 use crate::console;
-use recurve_nn::CellKind;
+use recurve_nn::{CellKind, Precision};
 use recurve_train::error::{Error, Result};
 use serde::Serialize;
 
@@ -13,17 +13,11 @@ pub(crate) fn run(args: &args::Bench, json: bool) -> Result<()> {
     if args.list {
         return list(json);
     }
-    if args.dtype != "f32" {
-        return Err(Error::usage(format!(
-            "--dtype {}: not available yet; this version computes in f32 only",
-            args.dtype
-        )));
-    }
     if !(args.seconds >= 0.0 && args.seconds <= 86_400.0) {
         let text = format!("--seconds {}: expected a time from 0 to 86400", args.seconds);
         return Err(Error::usage(text));
     }
-    let engine = super::engine(args.threads)?;
+    let engine = super::engine(args.threads)?.with_precision(precision(&args.dtype)?);
     let shapes = shapes(args)?;
     if !json {
         let (isa, threads) = (engine.isa(), engine.threads());
@@ -41,6 +35,14 @@ pub(crate) fn run(args: &args::Bench, json: bool) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn precision(name: &str) -> Result<Precision> {
+    let there = [Precision::Full, Precision::Bf16];
+    there.into_iter().find(|precision| precision.name() == name).ok_or_else(|| {
+        let names = there.map(Precision::name).join(", ");
+        Error::usage(format!("--dtype {name}: no such type of numbers; there are {names}"))
+    })
 }
 
 fn shapes(args: &args::Bench) -> Result<Vec<(Option<String>, Shape)>> {

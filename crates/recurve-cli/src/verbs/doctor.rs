@@ -18,6 +18,7 @@ struct Doctor {
     cpu: String,
     isa_found: Vec<&'static str>,
     isa_used: &'static str,
+    bf16_by: &'static str,
     threads: usize,
     cpu_quota: Option<f64>,
     product_gflops: f64,
@@ -59,6 +60,7 @@ pub(crate) fn run(args: &args::Doctor, json: bool) -> Result<()> {
         cpu: machine::cpu(),
         isa_found: found.iter().map(|isa| isa.name()).collect(),
         isa_used: engine.isa().name(),
+        bf16_by: engine.half().name(),
         threads: engine.threads(),
         cpu_quota: machine::quota(),
         product_gflops: bench::peak(engine).round(),
@@ -90,6 +92,7 @@ fn tell(doctor: &Doctor) -> Result<()> {
         ("recurve", doctor.version.to_owned()),
         ("CPU", doctor.cpu.clone()),
         ("instructions", format!("{} (found {})", doctor.isa_used, doctor.isa_found.join(", "))),
+        ("products of bf16", doctor.bf16_by.to_owned()),
         ("threads", format!("{}, {quota}", super::threads(doctor.threads))),
         ("matrix product", format!("{:.0} GFLOP/s in f32", doctor.product_gflops)),
         (
@@ -102,14 +105,14 @@ fn tell(doctor: &Doctor) -> Result<()> {
         ),
     ];
     for (name, value) in rows {
-        console::line(format!("{name:15} {value}"))?;
+        console::line(format!("{name:16} {value}"))?;
     }
     for isa in &doctor.isa_found {
         let own = doctor.checks.iter().filter(|check| check.isa == *isa);
         let worst = own.clone().map(|check| check.difference).fold(0.0, f64::max);
         let passed = own.clone().filter(|check| check.passed).count();
         console::line(format!(
-            "{:15} {passed} of {} cells agree with the reference, forward and backward (largest \
+            "{:16} {passed} of {} cells agree with the reference, forward and backward (largest \
              relative difference {worst:.1e})",
             format!("check {isa}"),
             own.count()

@@ -1,5 +1,6 @@
 //! Matrix products: the tile that every product is made of, and products of whole matrices.
 
+mod half;
 pub(crate) mod packed;
 mod product;
 pub(crate) mod tile;

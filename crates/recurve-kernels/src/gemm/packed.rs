@@ -2,6 +2,7 @@
 
 use crate::Engine;
 use crate::element::Element;
+use crate::gemm::half::HalfPacked;
 use crate::gemm::tile::VECTORS;
 use crate::memory::{Buffer, Shared};
 use crate::pool::{Member, together};
@@ -16,7 +17,7 @@ pub struct Matrix<'a, E> {
     pub(crate) column_stride: usize,
 }
 
-impl<'a, E: Copy> Matrix<'a, E> {
+impl<'a, E: Copy + 'static> Matrix<'a, E> {
     /// `rows` rows of `columns` elements, the rows `stride` apart.
     ///
     /// # Panics
@@ -24,6 +25,13 @@ impl<'a, E: Copy> Matrix<'a, E> {
     pub fn new(data: &'a [E], rows: usize, columns: usize, stride: usize) -> Self {
         assert!(rows == 0 || stride >= columns && data.len() >= (rows - 1) * stride + columns);
         Self { data, rows, columns, row_stride: stride, column_stride: 1 }
+    }
+
+    /// The same numbers, where they are `f32`.
+    pub(super) fn of_f32(self) -> Matrix<'a, f32> {
+        let data = crate::element::as_f32(self.data);
+        let Self { rows, columns, row_stride, column_stride, .. } = self;
+        Matrix { data, rows, columns, row_stride, column_stride }
     }
 
     /// The transposed matrix, in the same memory.
@@ -78,11 +86,13 @@ pub struct Packed<E: Element> {
     depth: usize,
     columns: usize,
     lanes: usize,
+    /// The same of `bf16`, instead, where the engine asks for products of such.
+    pub(super) half: Option<HalfPacked>,
 }
 
 impl<E: Element> Default for Packed<E> {
     fn default() -> Self {
-        Self { data: Buffer::new(), depth: 0, columns: 0, lanes: 1 }
+        Self { data: Buffer::new(), depth: 0, columns: 0, lanes: 1, half: None }
     }
 }
 
@@ -110,8 +120,16 @@ impl<E: Element> Packed<E> {
     }
 
     /// Packs `matrix` in place of what was here.
+    ///
+    /// # Panics
+    /// Where products of `bf16` are asked for with other numbers than `f32`.
     pub fn pack(&mut self, engine: Engine, matrix: Matrix<'_, E>) {
         (self.depth, self.columns) = (matrix.rows, matrix.columns);
+        if let Some(halves) = engine.halves::<E>() {
+            let threads = engine.threads_for(matrix.rows * matrix.columns * 8);
+            return self.half.get_or_insert_default().pack(&halves, threads, matrix.of_f32());
+        }
+        self.half = None;
         self.lanes = engine.lanes::<E>();
         let panels = self.panels();
         self.data.resize(panels.first(panels.count()) * self.depth * self.lanes);

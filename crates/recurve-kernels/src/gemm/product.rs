@@ -5,6 +5,7 @@
 
 use crate::Engine;
 use crate::element::Element;
+use crate::gemm::half::{Sums, add_product};
 use crate::gemm::packed::{Matrix, Packed};
 use crate::gemm::tile::{Ahead, Cut, ROOM, Tile, Tiles};
 use crate::memory::{RowsMut, Shared};
@@ -59,9 +60,20 @@ pub fn product<E: Element>(
     let sums = Shared::new(unsafe {
         std::slice::from_raw_parts_mut(c.pointer(), (height - 1) * stride + width)
     });
+    let threads = engine.threads_for(2 * height * width * a.columns);
+    if let (Some(b), Some(halves)) = (&b.half, engine.halves::<E>()) {
+        // SAFETY: the pointer comes from the exclusive borrow `c`, and the numbers are `f32`: `halves`
+        // says so.
+        let data = unsafe {
+            std::slice::from_raw_parts_mut(sums.at(0).cast::<f32>(), (height - 1) * stride + width)
+        };
+        let sums = Sums { data: Shared::new(data), stride, width };
+        return add_product(&halves, threads, a.of_f32(), b, &sums);
+    }
+    assert!(b.half.is_none(), "the right operand is packed for the engine");
     let task = Task { tiles: Tiles::new(engine.isa()), a, b, sums, stride };
     let by_panels = b.panels().count() >= 2 * engine.threads() && width > height;
-    together(engine.threads_for(2 * height * width * a.columns), |member: Member<'_>| {
+    together(threads, |member: Member<'_>| {
         let (rows, panels) = if by_panels {
             (0..height, member.share(b.panels().count(), 1))
         } else {

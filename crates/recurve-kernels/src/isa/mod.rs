@@ -4,10 +4,14 @@
 //! pointer to its instance for one instruction set: a function compiled with those instructions
 //! switched on, into which the kernel and every vector operation are inlined.
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+pub(crate) mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod bf16;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod vector;

@@ -49,6 +49,9 @@ impl<E: Element> RecurrentLayer<E> {
         tape.check(layout, batch);
         errors.check(layout, steps);
         gradients.check(&self.cell, layout);
+        if let Some(half) = &self.half {
+            return self.backward_half(half, batch, tape, errors, gradients);
+        }
         let chunk = (ROWS / steps.batch().max(1)).max(1);
         let low = tape.kept == Keep::States;
         let plan = if low { GatePlan::Chunk(chunk) } else { GatePlan::Kept };

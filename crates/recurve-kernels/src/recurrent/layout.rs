@@ -44,7 +44,7 @@ impl Layout {
         input: usize,
         hidden: usize,
     ) -> Self {
-        let lanes = engine.lanes::<E>();
+        let lanes = engine.row_lanes::<E>();
         let vectors = hidden.div_ceil(lanes);
         let across = (VECTORS / cell.gates).max(1);
         let across =

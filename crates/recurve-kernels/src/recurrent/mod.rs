@@ -4,6 +4,7 @@ mod backward;
 mod cell;
 mod forward;
 mod gradients;
+mod half;
 mod layout;
 mod places;
 mod steps;
@@ -21,6 +22,7 @@ use crate::Engine;
 use crate::element::Element;
 use crate::gemm::tile::Tiles;
 use crate::memory::Rows;
+use half::HalfWeights;
 use layout::Layout;
 use weights::PackedWeights;
 
@@ -47,6 +49,8 @@ pub struct RecurrentLayer<E: Element> {
     weights: PackedWeights<E>,
     /// Whether the weights are packed for backward too.
     backward: bool,
+    /// The weights of products of `bf16`, where the engine asks for them.
+    half: Option<HalfWeights>,
 }
 
 /// Whose work is whose: all steps of some sequences, or all sequences of some units.
@@ -63,12 +67,15 @@ impl<E: Element> RecurrentLayer<E> {
     /// A layer of `hidden` units on inputs of `input`, without weights yet.
     ///
     /// # Panics
-    /// Where the cell's functions are for another instruction set than the engine's.
+    /// Where the cell's functions are for another instruction set than the engine's, or products of
+    /// `bf16` are asked for with other numbers than `f32`.
     pub fn new(engine: Engine, cell: CellKernels<E>, input: usize, hidden: usize) -> Self {
         assert_eq!(cell.isa, engine.isa(), "the cell is made for the engine");
         let layout = Layout::new(&cell, engine, input, hidden);
         let tiles = Tiles::new(engine.isa());
-        Self { engine, cell, layout, tiles, weights: PackedWeights::default(), backward: false }
+        let half = engine.halves::<E>().map(HalfWeights::new);
+        let (weights, backward) = (PackedWeights::default(), false);
+        Self { engine, cell, layout, tiles, weights, backward, half }
     }
 
     /// Takes over new weights; for [`RecurrentLayer::backward`] too if `backward`.
@@ -83,7 +90,13 @@ impl<E: Element> RecurrentLayer<E> {
         assert!([0, rows].contains(&weights.b_r.len()), "b_r is [G*H]");
         assert_eq!(weights.p.len(), self.cell.peepholes * l.hidden, "p is [PEEPHOLES*H]");
         self.backward = backward;
-        self.weights.pack(self.engine, &self.cell, &self.layout, weights, backward);
+        if let Some(mut half) = self.half.take() {
+            self.weights.pack_vectors(&self.cell, &self.layout, weights);
+            self.pack_half(&mut half, weights, backward);
+            self.half = Some(half);
+        } else {
+            self.weights.pack(self.engine, &self.cell, &self.layout, weights, backward);
+        }
     }
 
     /// The engine of the layer.

@@ -5,6 +5,7 @@ use crate::memory::{Buffer, Rows};
 use crate::recurrent::Sequences;
 use crate::recurrent::cell::CellKernels;
 use crate::recurrent::forward::Keep;
+use crate::recurrent::half::HalfTape;
 use crate::recurrent::layout::{Gates, Layout, state_rows};
 use crate::recurrent::steps::Steps;
 use crate::recurrent::weights::Part;
@@ -25,6 +26,8 @@ pub struct Tape<E: Element> {
     /// What the forward pass kept.
     pub(crate) kept: Keep,
     pub(crate) room: Room<E>,
+    /// Operands of `bf16`, where products are.
+    pub(super) half: HalfTape,
     h_row: usize,
     batch: usize,
     hidden: usize,
@@ -56,19 +59,10 @@ impl<E: Element> Room<E> {
         cell: &CellKernels<E>,
         (steps, chunk): (&Steps, usize),
         threads: usize,
-        [d_h, d_c]: [&[E]; 2],
+        d_last: [&[E]; 2],
     ) {
         let (count, hidden) = (steps.batch(), layout.hidden);
-        self.d_h.resize(count * layout.h_row());
-        self.d_h.fill(E::default());
-        for (to, from) in self.d_h.chunks_exact_mut(layout.h_row()).zip(d_h.chunks_exact(hidden)) {
-            to[..hidden].copy_from_slice(from);
-        }
-        if layout.states > 1 {
-            self.d_c.resize(count * layout.c_row());
-            copy_to_blocks(layout, d_c, count, &mut self.d_c);
-        }
-        self.d_operand.resize(if layout.second > 0 { count * layout.h_row() } else { 0 });
+        self.start(layout, count, d_last);
         let size = |part: Part| layout.blocks * (part.depth + 1) * part.width(layout);
         self.d_w.resize(size(Part::input(cell, layout)));
         self.d_first.resize(size(Part::first(cell, layout)));
@@ -79,6 +73,21 @@ impl<E: Element> Room<E> {
         self.copies.resize(threads * rows * (layout.input.max(hidden) + 1));
         self.scratch.resize(threads * layout.unit);
         self.zeros.resize(layout.row().max(64));
+    }
+
+    /// Starts from the gradients of the last states.
+    pub(crate) fn start(&mut self, layout: &Layout, count: usize, [d_h, d_c]: [&[E]; 2]) {
+        let hidden = layout.hidden;
+        self.d_h.resize(count * layout.h_row());
+        self.d_h.fill(E::default());
+        for (to, from) in self.d_h.chunks_exact_mut(layout.h_row()).zip(d_h.chunks_exact(hidden)) {
+            to[..hidden].copy_from_slice(from);
+        }
+        if layout.states > 1 {
+            self.d_c.resize(count * layout.c_row());
+            copy_to_blocks(layout, d_c, count, &mut self.d_c);
+        }
+        self.d_operand.resize(if layout.second > 0 { count * layout.h_row() } else { 0 });
     }
 
     /// Writes the gradients of the initial states, where they are wanted.

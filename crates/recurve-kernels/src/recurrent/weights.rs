@@ -326,7 +326,12 @@ impl<E: Element> PackedWeights<E> {
         });
     }
 
-    fn pack_vectors(&mut self, cell: &CellKernels<E>, layout: &Layout, weights: Weights<'_, E>) {
+    pub(super) fn pack_vectors(
+        &mut self,
+        cell: &CellKernels<E>,
+        layout: &Layout,
+        weights: Weights<'_, E>,
+    ) {
         let hidden = layout.hidden;
         self.bias.resize(layout.blocks * layout.row());
         self.bias.fill(E::default());

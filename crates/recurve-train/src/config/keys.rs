@@ -118,6 +118,11 @@ const KEYS: &[Key] = &[
     key("train.accumulate", Whole, "batches whose gradients make one step"),
     key("train.threads", Whole, "0 takes all; changes no bit of a result"),
     key(
+        "train.precision",
+        Choice(&["f32", "bf16"]),
+        "numbers that products multiply; bf16 is faster where the processor has it, and rounder",
+    ),
+    key(
         "train.checkpoint_seconds",
         Number,
         "seconds between checkpoints within an epoch; 0 for none",

@@ -25,7 +25,7 @@ use crate::nan_policy::NanPolicy;
 use crate::optimiser::{AdamW, OptimiserConfig};
 use crate::schedule::ScheduleConfig;
 use crate::stopping::StoppingConfig;
-use recurve_nn::{Bias, CellKind, Pooling};
+use recurve_nn::{Bias, CellKind, Pooling, Precision};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -154,12 +154,35 @@ pub struct TrainConfig {
     pub accumulate: usize,
     /// Threads; 0 takes all. Changes no bit of a result.
     pub threads: usize,
+    /// The numbers that matrix products multiply; sums and weights are `f32` whatever they are.
+    #[serde(default)]
+    pub precision: TrainPrecision,
     /// Seconds between checkpoints within an epoch; 0 for none. Changes no bit of a result.
     pub checkpoint_seconds: f64,
     /// Steps between checkpoints within an epoch; 0 for none.
     pub checkpoint_steps: u64,
     /// Steps between lines of `log.jsonl` within an epoch; 0 for none.
     pub log_steps: u64,
+}
+
+/// The numbers that matrix products multiply in training.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrainPrecision {
+    /// 24 digits.
+    #[default]
+    F32,
+    /// 8 digits: faster on processors that multiply them, see `docs/numerics.md`.
+    Bf16,
+}
+
+impl From<TrainPrecision> for Precision {
+    fn from(precision: TrainPrecision) -> Self {
+        match precision {
+            TrainPrecision::F32 => Self::Full,
+            TrainPrecision::Bf16 => Self::Bf16,
+        }
+    }
 }
 
 /// Where the weights start. Biases and shifts start at 0, gains at 1.
@@ -217,6 +240,7 @@ impl Config {
                 steps: None,
                 accumulate: 1,
                 threads: 0,
+                precision: TrainPrecision::F32,
                 checkpoint_seconds: 30.0,
                 checkpoint_steps: 0,
                 log_steps: 100,

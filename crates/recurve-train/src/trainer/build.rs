@@ -116,7 +116,8 @@ impl Trainer {
         };
         let mut model = Model::new(learner.description(&config)).map_err(unsound)?;
         start::initialise(&mut model, &config.initialise, config.train.seed)?;
-        let network = Network::new(model.description(), engine(config.train.threads)?);
+        let engine = engine(config.train.threads)?.with_precision(config.train.precision.into());
+        let network = Network::new(model.description(), engine);
         let optimiser = Optimiser::new(config.optimiser, model.values().len())?;
         let steps = learner.batches().div_ceil(config.train.accumulate) as u64;
         let steps = steps * config.train.epochs;
@@ -167,7 +168,8 @@ impl Trainer {
     /// # Errors
     /// `RECURVE_ISA` names an instruction set that is not there.
     pub fn with_threads(mut self, threads: usize) -> Result<Self> {
-        let network = Network::new(self.model.description(), engine(threads)?);
+        let engine = engine(threads)?.with_precision(self.config.train.precision.into());
+        let network = Network::new(self.model.description(), engine);
         self.network = network.map_err(unsound)?;
         Ok(self)
     }

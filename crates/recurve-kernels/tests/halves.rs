@@ -1,0 +1,219 @@
+//! Layers whose products are of `bf16`, by every way that the machine has.
+
+#[expect(dead_code, reason = "layers of `bf16` have bounds of their own")]
+mod support;
+
+use recurve_cell::{Cell, CoupledLstm, Gru, GruResetBefore, Lstm, Relu, Rnn, Sees, Tanh};
+use recurve_kernels::{Engine, HalfIsa, Isa, Matrix, Packed, Precision, RowsMut, Start, product};
+use support::{Case, Results, computed, expected};
+
+fn engines() -> Vec<Engine> {
+    let of = |isa: Isa| {
+        let engine = Engine::new(isa).with_precision(Precision::Bf16);
+        HalfIsa::available(isa).into_iter().map(move |half| engine.with_half(half))
+    };
+    Isa::available().into_iter().flat_map(of).collect()
+}
+
+fn cases() -> Vec<Case> {
+    let mut cases: Vec<Case> =
+        [1, 7, 16, 17, 33, 64, 129].iter().map(|&h| Case::new(5, h, &[4, 4, 4])).collect();
+    cases.extend([1, 7, 33, 65, 130].map(|i| Case::new(i, 19, &[3; 2])));
+    cases.extend([1, 13, 17, 25, 33, 50, 70].map(|b| Case::new(9, 21, &vec![5; b])));
+    cases.extend([
+        Case::new(4, 18, &[9, 9, 7, 6, 6, 2, 1]),
+        Case::new(4, 18, &[3, 2, 0, 0]),
+        Case::new(3, 34, &[40]),
+        Case::new(5, 20, &[8, 8, 5, 5, 1]).with_resets(),
+        Case::new(5, 33, &[6, 6, 6]).with_resets(),
+        Case::new(600, 550, &[3; 3]),
+    ]);
+    cases
+}
+
+/// The largest difference of each result, relative to its largest value.
+fn differences(got: &Results<f32>, expected: &Results<f64>) -> Vec<(&'static str, f64)> {
+    let of = |((name, got), (_, expected)): (&(&'static str, Vec<f32>), &(&str, Vec<f64>))| {
+        assert_eq!(got.len(), expected.len(), "{name}");
+        let largest = expected.iter().fold(1e-3_f64, |m, v| m.max(v.abs()));
+        let apart = |(g, e): (&f32, &f64)| {
+            assert!(g.is_finite(), "{name} holds {g}");
+            (f64::from(*g) - e).abs() / largest
+        };
+        (*name, got.iter().zip(expected).map(apart).fold(0.0, f64::max))
+    };
+    got.iter().zip(expected).map(of).collect()
+}
+
+/// The bounds of `docs/numerics.md`: of outputs and states, and of gradients.
+const FORWARD: f64 = 1.0 / 128.0;
+const BACKWARD: f64 = 1.0 / 64.0;
+
+fn check<C: Cell>(name: &str, smooth: bool) {
+    for case in cases() {
+        let expected = expected::<C>(&case);
+        for engine in engines() {
+            let got = computed::<f32, C>(&case, engine);
+            for (result, difference) in differences(&got, &expected) {
+                let forward = ["y", "hn", "cn"].contains(&result);
+                let bound = if forward { FORWARD } else { BACKWARD };
+                let what = format!("{name} {} {} {case:?}", engine.isa(), engine.half());
+                // Where the derivative jumps, a rounded sum may lie on the other side of the jump.
+                assert!(
+                    !(forward || smooth) || difference <= bound,
+                    "{what}: {result} {difference}"
+                );
+            }
+        }
+    }
+}
+
+macro_rules! agree {
+    ($($name:ident: $cell:ty),* $(,)?) => {
+        $(#[test]
+        fn $name() {
+            check::<$cell>(stringify!($name), stringify!($name) != "rnn_relu");
+        })*
+
+        /// The number of threads changes nothing, not a bit.
+        #[test]
+        fn threads_change_no_bit() {
+            $(same_bits::<$cell>(stringify!($name));)*
+        }
+    };
+}
+
+agree! {
+    rnn_tanh: Rnn<Tanh>,
+    rnn_relu: Rnn<Relu>,
+    lstm: Lstm,
+    lstm_peephole: Lstm<Sees>,
+    lstm_coupled: CoupledLstm,
+    lstm_coupled_peephole: CoupledLstm<Sees>,
+    gru: Gru,
+    gru_reset_before: GruResetBefore,
+}
+
+fn same_bits<C: Cell>(name: &str) {
+    // Large enough that threads are worth it, for both ways to cut the work.
+    let cases = [
+        Case::new(40, 130, &[30; 7]),
+        Case::new(40, 130, &[30; 40]),
+        Case::new(64, 420, &[12; 5]),
+        Case::new(64, 420, &[12, 12, 9, 5, 1]).with_resets(),
+        Case::new(32, 96, &[60, 50, 50, 20, 20, 11, 9, 3, 2, 1]).with_resets(),
+        Case::new(300, 330, &[40]),
+    ];
+    let fastest = Isa::available()[0];
+    for case in cases {
+        for engine in engines().into_iter().filter(|engine| engine.isa() == fastest) {
+            let one = computed::<f32, C>(&case, engine);
+            let two = computed::<f32, C>(&case, engine.with_threads(2));
+            assert!(one == two, "{name} {} {} {case:?}", engine.isa(), engine.half());
+        }
+    }
+}
+
+/// The value of the nearest `bf16`, ties to even.
+fn rounded(value: f32) -> f64 {
+    let bits = value.to_bits();
+    f64::from(f32::from_bits((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff_0000))
+}
+
+/// `[rows, columns]`, stored transposed or not.
+fn matrix(numbers: &[f32], (rows, columns): (usize, usize), transposed: bool) -> Matrix<'_, f32> {
+    if transposed {
+        Matrix::new(numbers, columns, rows, rows).transposed()
+    } else {
+        Matrix::new(numbers, rows, columns, columns)
+    }
+}
+
+/// A product is what the rounded operands give, to the rounding of `f32`, by every way.
+#[test]
+fn products_equal_their_definition() {
+    let shapes = [(1, 1, 1), (3, 7, 5), (17, 33, 16), (33, 65, 47), (5, 1100, 70), (70, 530, 33)];
+    let numbers = |count: usize, factor: u32| -> Vec<f32> {
+        let of = |at: u32| (at.wrapping_mul(factor) >> 8) as f32 / (1 << 23) as f32 - 1.0;
+        (1..=count as u32).map(of).collect()
+    };
+    for (m, k, n) in shapes {
+        let (a, b) = (numbers(m * k, 2_654_435_761), numbers(k * n, 2_246_822_519));
+        for engine in engines() {
+            for [left, right] in [[false, false], [true, false], [false, true], [true, true]] {
+                let mut packed = Packed::default();
+                packed.pack(engine, matrix(&b, (k, n), right));
+                let mut c = vec![77.0_f32; m * (n + 1)];
+                let bias = numbers(n, 99_991);
+                let a_matrix = matrix(&a, (m, k), left);
+                let mut sums = RowsMut::new(&mut c, n, n + 1);
+                product(engine, a_matrix, &packed, Start::Bias(&bias), &mut sums);
+                let a_at =
+                    |r: usize, k_at: usize| a[if left { k_at * m + r } else { r * k + k_at }];
+                let b_at = |k_at: usize, col: usize| {
+                    b[if right { col * k + k_at } else { k_at * n + col }]
+                };
+                for (row, c) in c.chunks_exact(n + 1).enumerate() {
+                    assert_eq!(c[n], 77.0, "nothing is written beyond a row");
+                    for (column, got) in c[..n].iter().enumerate() {
+                        let products =
+                            (0..k).map(|at| rounded(a_at(row, at)) * rounded(b_at(at, column)));
+                        let (sum, size) =
+                            products.fold((0.0, 1.0), |(s, size), p| (s + p, size + p.abs()));
+                        let error = (f64::from(*got) - sum - f64::from(bias[column])).abs();
+                        assert!(
+                            error <= 8.0 * f64::from(f32::EPSILON) * size,
+                            "{m}×{k}×{n} {left} {right} {} [{row}, {column}]: {error:e}",
+                            engine.half()
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A row's sums do not depend on the rows around it.
+#[test]
+fn a_row_is_the_same_in_any_batch() {
+    let (m, k, n) = (53, 700, 45);
+    let a: Vec<f32> = (0..m * k).map(|at| (at as f32 * 0.37).sin()).collect();
+    let b: Vec<f32> = (0..k * n).map(|at| (at as f32 * 0.73).cos()).collect();
+    for engine in engines() {
+        let mut packed = Packed::default();
+        packed.pack(engine, Matrix::new(&b, k, n, n));
+        let run = |rows: usize, first: usize| {
+            let mut c = vec![0.0; rows * n];
+            let a = Matrix::new(&a[first * k..], rows, k, k);
+            product(engine, a, &packed, Start::Zero, &mut RowsMut::new(&mut c, n, n));
+            c
+        };
+        let all = run(m, 0);
+        for (first, rows) in [(0, 1), (7, 1), (11, 20), (36, 17)] {
+            let expected = &all[first * n..][..rows * n];
+            assert!(run(rows, first) == expected, "{} {first}", engine.half());
+        }
+    }
+}
+
+/// What cannot be counted as a number is passed on, and what is not there is not read.
+#[test]
+fn special_numbers() {
+    let special = [0.0, -0.0, f32::INFINITY, f32::NAN, f32::MAX, 1.0 + f32::EPSILON, 1.005_859_4];
+    for engine in engines() {
+        for value in special {
+            let mut packed = Packed::default();
+            packed.pack(engine, Matrix::new(&[1.0_f32], 1, 1, 1));
+            let mut c = [0.0];
+            let sums = &mut RowsMut::new(&mut c, 1, 1);
+            product(engine, Matrix::new(&[value], 1, 1, 1), &packed, Start::Zero, sums);
+            let expected = rounded(value);
+            let what = format!("{} {} {value}", engine.isa(), engine.half());
+            if value.is_nan() {
+                assert!(c[0].is_nan(), "{what}");
+            } else {
+                assert_eq!(f64::from(c[0]), expected, "{what}");
+            }
+        }
+    }
+}
