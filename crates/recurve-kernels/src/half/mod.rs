@@ -195,7 +195,7 @@ impl Bench {
     /// sums meanwhile.
     #[inline]
     pub(crate) unsafe fn run(&mut self, rows: usize, tiles: usize, tile: &Tile) {
-        debug_assert!(rows >= 1 && rows <= ROWS && tile.depth >= DEPTH);
+        debug_assert!((1..=ROWS).contains(&rows) && tile.depth >= DEPTH);
         debug_assert!(tile.depth.is_multiple_of(DEPTH));
         // SAFETY: the caller's promise; a `HalfIsa` proves that the instructions exist.
         unsafe {
