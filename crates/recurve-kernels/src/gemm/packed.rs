@@ -125,12 +125,12 @@ impl<E: Element> Packed<E> {
     /// Where products of `bf16` are asked for with other numbers than `f32`.
     pub fn pack(&mut self, engine: Engine, matrix: Matrix<'_, E>) {
         (self.depth, self.columns) = (matrix.rows, matrix.columns);
+        self.lanes = engine.lanes::<E>();
         if let Some(halves) = engine.halves::<E>() {
             let threads = engine.threads_for(matrix.rows * matrix.columns * 8);
             return self.half.get_or_insert_default().pack(&halves, threads, matrix.of_f32());
         }
         self.half = None;
-        self.lanes = engine.lanes::<E>();
         let panels = self.panels();
         self.data.resize(panels.first(panels.count()) * self.depth * self.lanes);
         let (lanes, depth) = (self.lanes, self.depth);

@@ -49,6 +49,10 @@ pub fn product<E: Element>(
         width == 0 || b.lanes() == engine.lanes::<E>(),
         "the right operand is packed for the vectors of the engine"
     );
+    assert!(
+        width == 0 || b.half.is_some() == engine.halves::<E>().is_some(),
+        "the right operand is packed for the precision of the engine"
+    );
     assert!(c.rows().width() == width && c.rows().count() >= height, "the result has room");
     if height == 0 || width == 0 {
         return;
@@ -70,7 +74,6 @@ pub fn product<E: Element>(
         let sums = Sums { data: Shared::new(data), stride, width };
         return add_product(&halves, threads, a.of_f32(), b, &sums);
     }
-    assert!(b.half.is_none(), "the right operand is packed for the engine");
     let task = Task { tiles: Tiles::new(engine.isa()), a, b, sums, stride };
     let by_panels = b.panels().count() >= 2 * engine.threads() && width > height;
     together(threads, |member: Member<'_>| {
