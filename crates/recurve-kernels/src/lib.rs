@@ -44,5 +44,6 @@ pub use half::HalfIsa;
 pub use memory::{Buffer, Plain, Rows, RowsMut};
 pub use pool::{Member, available_threads, together};
 pub use recurrent::{
-    CellKernels, Errors, Keep, RecurrentLayer, Sequences, Steps, Tape, Weights, WeightsMut,
+    CellKernels, Errors, INT8_DEPTH, Keep, RecurrentLayer, Sequences, Steps, Tape, Weights,
+    WeightsMut, bf16_of, int8_of, int8_scale,
 };

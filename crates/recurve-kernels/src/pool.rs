@@ -4,18 +4,29 @@
 //! where the work asks for it; starting threads per step would cost more than the step. A worker
 //! that waits spins for a bounded time, then gives its core away.
 //!
+//! Every worker has a seat: what it is asked, how far it is and whether it sleeps, on cache lines of its
+//! own. An order is taken by whoever claims it first. In [`together`] that is the worker; in [`parts`],
+//! whose parts do not wait for each other, the caller takes over what a late worker has not begun, so a
+//! single short step never waits for a thread that the system has put aside.
+//!
 //! The pool is never waited for. Where it is busy (another thread is inside a layer, or the call
 //! comes from a worker), the caller does the whole work alone; results are the same for any number
-//! of members, so nobody can see the difference but in time.
+//! of members, so nobody can see the difference but in time. Threads that find each other there again and
+//! again each work alone for a while, rather than take each other's cores.
 
+use std::cell::UnsafeCell;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, TryLockError};
+use std::sync::{Arc, Mutex, OnceLock, TryLockError};
+use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 /// How long a waiting worker spins before it sleeps or yields.
 const SPIN: Duration = Duration::from_micros(60);
+
+/// Calls of [`parts`] that are made alone after two threads wanted the workers at the same time.
+const ALONE: usize = 256;
 
 /// One of the threads that do a piece of work together.
 #[derive(Clone, Copy)]
@@ -24,23 +35,35 @@ pub struct Member<'a> {
     pub index: usize,
     /// How many there are.
     pub count: usize,
-    meeting: &'a Meeting,
+    board: Option<&'a Board>,
 }
 
 impl Member<'_> {
     /// Waits until every member has come here. What each wrote before is seen by all after.
     pub fn meet(&self) {
-        if self.count > 1 {
-            self.meeting.wait(self.count);
+        let Some(board) = self.board else { return };
+        let own = &board.seats[self.index].meetings;
+        let round = own.load(Ordering::Relaxed) + 1;
+        own.store(round, Ordering::Release);
+        for other in &board.seats[..self.count] {
+            spin(|| {
+                assert!(!board.broken.load(Ordering::Relaxed), "another worker panicked");
+                other.meetings.load(Ordering::Acquire) >= round
+            });
         }
     }
 
     /// This member's part of `0..total`, in order, with bounds at multiples of `unit`.
     pub fn share(&self, total: usize, unit: usize) -> Range<usize> {
-        let units = total.div_ceil(unit);
-        let bound = |i: usize| (units * i / self.count * unit).min(total);
-        bound(self.index)..bound(self.index + 1)
+        share(self.index, self.count, total, unit)
     }
+}
+
+/// Part `index` of `count` parts of `0..total`, with bounds at multiples of `unit`.
+pub(crate) fn share(index: usize, count: usize, total: usize, unit: usize) -> Range<usize> {
+    let units = total.div_ceil(unit);
+    let bound = |i: usize| (units * i / count * unit).min(total);
+    bound(index)..bound(index + 1)
 }
 
 /// How many threads the process may use: what affinity and the cgroup quota leave.
@@ -55,39 +78,47 @@ pub fn available_threads() -> usize {
 /// Where `work` panics in any member.
 pub fn together(threads: usize, work: impl Fn(Member<'_>) + Sync) {
     let count = threads.min(available_threads());
-    if count > 1 {
-        static CREW: OnceLock<Mutex<Crew>> = OnceLock::new();
-        let crew = CREW.get_or_init(|| Mutex::new(Crew::new(available_threads() - 1)));
-        match crew.try_lock() {
-            Ok(crew) => return crew.run(count, &work),
-            // A member panicked in an earlier call; all had let go of the work before that was passed on.
-            Err(TryLockError::Poisoned(crew)) => return crew.into_inner().run(count, &work),
-            Err(TryLockError::WouldBlock) => {}
-        }
+    if count > 1 && with_crew(|crew| crew.run(count, &work)) {
+        return;
     }
-    work(Member { index: 0, count: 1, meeting: &Meeting::default() });
+    work(Member { index: 0, count: 1, board: None });
 }
 
-#[derive(Default)]
-struct Meeting {
-    arrived: AtomicUsize,
-    round: AtomicUsize,
-    broken: AtomicBool,
+/// Runs `work` for every part of `0..count`, which must not wait for each other, on as many threads as
+/// are at hand. Workers that sleep are woken where the work is `long`, or where calls follow each other
+/// closely; else they are let sleep.
+///
+/// # Panics
+/// Where `work` panics.
+pub(crate) fn parts(count: usize, long: bool, work: impl Fn(usize) + Sync) {
+    let alone_for = ALONE_FOR.load(Ordering::Relaxed);
+    if alone_for > 0 {
+        ALONE_FOR.store(alone_for - 1, Ordering::Relaxed);
+    } else if count > 1 && with_crew(|crew| crew.parts(count, long, &work)) {
+        return;
+    }
+    (0..count).for_each(work);
 }
 
-impl Meeting {
-    fn wait(&self, count: usize) {
-        let round = self.round.load(Ordering::Acquire);
-        if self.arrived.fetch_add(1, Ordering::AcqRel) + 1 == count {
-            self.arrived.store(0, Ordering::Relaxed);
-            self.round.store(round.wrapping_add(1), Ordering::Release);
-        } else {
-            spin(|| {
-                assert!(!self.broken.load(Ordering::Relaxed), "another worker panicked");
-                self.round.load(Ordering::Acquire) != round
-            });
+/// How many calls of [`parts`] are still to be made alone, roughly: threads that count down at the same
+/// time may count once.
+static ALONE_FOR: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether the workers were free for `work`.
+fn with_crew(work: impl FnOnce(&mut Crew)) -> bool {
+    static CREW: OnceLock<Mutex<Crew>> = OnceLock::new();
+    let crew = CREW.get_or_init(|| Mutex::new(Crew::new(available_threads() - 1)));
+    let mut crew = match crew.try_lock() {
+        Ok(crew) => crew,
+        // A member panicked in an earlier call; all had let go of the work before that was passed on.
+        Err(TryLockError::Poisoned(crew)) => crew.into_inner(),
+        Err(TryLockError::WouldBlock) => {
+            ALONE_FOR.store(ALONE, Ordering::Relaxed);
+            return false;
         }
-    }
+    };
+    work(&mut crew);
+    true
 }
 
 /// Waits for `done`, at first by spinning, then giving the core away between looks.
@@ -101,6 +132,11 @@ fn spin(mut done: impl FnMut() -> bool) {
 }
 
 fn spin_for_a_while(done: &mut impl FnMut() -> bool) -> bool {
+    for _ in 0..64 {
+        if done() {
+            return true;
+        }
+    }
     let begin = Instant::now();
     loop {
         for _ in 0..32 {
@@ -117,103 +153,220 @@ fn spin_for_a_while(done: &mut impl FnMut() -> bool) -> bool {
 
 type Work<'a> = dyn Fn(Member<'_>) + Sync + 'a;
 
-/// What the caller hands to the workers: valid from `orders` going up until `left` is 0.
+/// What the caller hands to the workers. Whoever has claimed an order may read it until it says that the
+/// order is done.
 #[derive(Clone, Copy)]
 struct Job {
     work: *const Work<'static>,
-    meeting: *const Meeting,
     count: usize,
 }
 
-// SAFETY: the pointers are followed only between the caller's order and the worker's counting itself
-// out of `left`. So long the caller stays in `Crew::run`, which borrows what they point to, even if its
-// own part panics; both are `Sync`. Afterwards the pointers lie on the board, and nobody follows them.
-unsafe impl Send for Job {}
-
-struct Board {
-    orders: AtomicUsize,
-    left: AtomicUsize,
-    job: Mutex<Option<Job>>,
-    called: Condvar,
+/// The place of one member; that of the caller is the first.
+#[repr(align(128))]
+#[derive(Default)]
+struct Seat {
+    /// Odd: an order nobody has claimed. Even: claimed, or none yet.
+    order: AtomicUsize,
+    asleep: AtomicBool,
+    report: Report,
 }
 
+/// What a member writes while others read it.
+#[repr(align(128))]
+#[derive(Default)]
+struct Report {
+    /// The last order that is done.
+    done: AtomicUsize,
+    meetings: AtomicUsize,
+}
+
+impl std::ops::Deref for Seat {
+    type Target = Report;
+    fn deref(&self) -> &Report {
+        &self.report
+    }
+}
+
+impl Seat {
+    /// Whether the caller of this is the one to carry out order `order`.
+    fn claim(&self, order: usize) -> bool {
+        let claimed = order + 1;
+        self.order.compare_exchange(order, claimed, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+}
+
+struct Board {
+    seats: Box<[Seat]>,
+    broken: AtomicBool,
+    job: UnsafeCell<Option<Job>>,
+}
+
+// SAFETY: `job` is written by the one caller that holds the crew while no order is open or unfinished,
+// and read by workers between claiming an order and saying that it is done. The pointer in it is followed
+// in that time only; the caller keeps what it points to, which is `Sync`, alive until then.
+unsafe impl Sync for Board {}
+// SAFETY: as above.
+unsafe impl Send for Board {}
+
 struct Crew {
-    workers: usize,
+    workers: Vec<Thread>,
     board: Arc<Board>,
+    /// The order that each seat was given last, or 0 where it was passed over.
+    given: Box<[usize]>,
+    /// When workers were last found asleep for a short work.
+    missed: Instant,
 }
 
 impl Crew {
     fn new(workers: usize) -> Self {
         let board = Arc::new(Board {
-            orders: AtomicUsize::new(0),
-            left: AtomicUsize::new(0),
-            job: Mutex::new(None),
-            called: Condvar::new(),
+            seats: (0..=workers).map(|_| Seat::default()).collect(),
+            broken: AtomicBool::new(false),
+            job: UnsafeCell::new(None),
         });
-        let mut started = 0;
-        for index in 1..=workers {
+        let start = |index| {
             let board = Arc::clone(&board);
             let name = format!("recurve-{index}");
-            match std::thread::Builder::new().name(name).spawn(move || work_for(&board, index)) {
-                Ok(_) => started += 1,
-                Err(_) => break,
-            }
-        }
-        Self { workers: started, board }
+            let started =
+                std::thread::Builder::new().name(name).spawn(move || work_for(&board, index));
+            Some(started.ok()?.thread().clone())
+        };
+        let threads = (1..=workers).map_while(start).collect();
+        Self { workers: threads, board, given: vec![0; workers + 1].into(), missed: Instant::now() }
     }
 
-    fn run(&self, count: usize, work: &Work<'_>) {
-        let count = count.min(self.workers + 1);
-        let meeting = Meeting::default();
-        // SAFETY: only the lifetime changes, and the workers let go of the pointer before this
-        // function returns: it waits for `left` to reach 0.
-        let endless = unsafe { std::mem::transmute::<*const Work<'_>, *const Work<'static>>(work) };
-        let board = &*self.board;
-        board.left.store(self.workers, Ordering::Relaxed);
-        {
-            let mut job = board.job.lock().expect("no worker panics while it holds the lock");
-            *job = Some(Job { work: endless, meeting: &meeting, count });
-            board.orders.fetch_add(1, Ordering::Release);
-            board.called.notify_all();
+    fn run(&mut self, count: usize, work: &Work<'_>) {
+        let count = count.min(self.workers.len() + 1);
+        self.post(count, work);
+        for at in 1..count {
+            self.give(at);
         }
-        let mine =
-            catch_unwind(AssertUnwindSafe(|| work(Member { index: 0, count, meeting: &meeting })));
+        let member = Member { index: 0, count, board: Some(&self.board) };
+        let mine = catch_unwind(AssertUnwindSafe(|| work(member)));
         if mine.is_err() {
-            meeting.broken.store(true, Ordering::Relaxed);
+            self.board.broken.store(true, Ordering::Relaxed);
         }
-        spin(|| board.left.load(Ordering::Acquire) == 0);
+        self.wait_for(1..count);
+        self.end(mine);
+    }
+
+    fn parts(&mut self, count: usize, long: bool, work: &(impl Fn(usize) + Sync)) {
+        let by_worker = |member: Member<'_>| work(member.index);
+        let helped = count.min(self.workers.len() + 1);
+        self.post(helped, &by_worker);
+        for at in 1..helped {
+            if self.is_wanted(at, long) {
+                self.give(at);
+            } else {
+                self.given[at] = 0;
+            }
+        }
+        let mut left = 1;
+        let mine = catch_unwind(AssertUnwindSafe(|| {
+            work(0);
+            while left < helped {
+                let at = left;
+                left += 1;
+                if self.is_mine(at) {
+                    work(at);
+                }
+            }
+            (helped..count).for_each(work);
+        }));
+        // After a panic, what is still open is closed, so that nobody takes it later.
+        for at in left..helped {
+            self.is_mine(at);
+        }
+        self.wait_for(1..helped);
+        self.end(mine);
+    }
+
+    /// Lays out a job; no order is open and no worker busy.
+    fn post(&mut self, count: usize, work: &Work<'_>) {
+        self.board.broken.store(false, Ordering::Relaxed);
+        for seat in &self.board.seats[..count] {
+            seat.meetings.store(0, Ordering::Relaxed);
+        }
+        // SAFETY: only the lifetime changes. Workers follow the pointer between claiming an order and
+        // saying that it is done; `run` and `parts` return when no order is open or unfinished.
+        let work = unsafe { std::mem::transmute::<*const Work<'_>, *const Work<'static>>(work) };
+        // SAFETY: the crew is held exclusively, and no worker reads the job without a claimed order.
+        unsafe { *self.board.job.get() = Some(Job { work, count }) }
+    }
+
+    /// Whether worker `at` should be called: it is awake, or worth waking.
+    fn is_wanted(&mut self, at: usize, long: bool) -> bool {
+        if long || !self.board.seats[at].asleep.load(Ordering::Relaxed) {
+            return true;
+        }
+        let now = Instant::now();
+        now.duration_since(std::mem::replace(&mut self.missed, now)) < SPIN
+    }
+
+    fn give(&mut self, at: usize) {
+        let seat = &self.board.seats[at];
+        let order = seat.order.load(Ordering::Relaxed) + 1;
+        self.given[at] = order;
+        // Sequentially consistent, like what the worker does before it sleeps: one of the two sees
+        // the other.
+        seat.order.store(order, Ordering::SeqCst);
+        if seat.asleep.load(Ordering::SeqCst) {
+            self.workers[at - 1].unpark();
+        }
+    }
+
+    /// Whether the part of seat `at` falls to the caller.
+    fn is_mine(&self, at: usize) -> bool {
+        let (order, seat) = (self.given[at], &self.board.seats[at]);
+        let mine = order == 0 || seat.claim(order);
+        if mine && order > 0 {
+            seat.done.store(order, Ordering::Relaxed);
+        }
+        mine
+    }
+
+    fn wait_for(&self, seats: Range<usize>) {
+        for at in seats {
+            let (order, seat) = (self.given[at], &self.board.seats[at]);
+            if order > 0 {
+                spin(|| seat.done.load(Ordering::Acquire) == order);
+            }
+        }
+    }
+
+    fn end(&self, mine: std::thread::Result<()>) {
         if let Err(panic) = mine {
             resume_unwind(panic);
         }
-        assert!(!meeting.broken.load(Ordering::Relaxed), "a worker panicked");
+        assert!(!self.board.broken.load(Ordering::Relaxed), "a worker panicked");
     }
 }
 
 fn work_for(board: &Board, index: usize) {
-    let mut seen = 0;
+    let seat = &board.seats[index];
+    let is_open = |order: usize| order % 2 == 1;
     loop {
-        let mut new_order = || board.orders.load(Ordering::Acquire) != seen;
-        let spotted = spin_for_a_while(&mut new_order);
-        let mut job = board.job.lock().expect("nobody panics while holding the lock");
-        if !spotted {
-            while board.orders.load(Ordering::Acquire) == seen {
-                job = board.called.wait(job).expect("nobody panics while holding the lock");
+        if !spin_for_a_while(&mut || is_open(seat.order.load(Ordering::Acquire))) {
+            seat.asleep.store(true, Ordering::SeqCst);
+            while !is_open(seat.order.load(Ordering::SeqCst)) {
+                std::thread::park();
             }
+            seat.asleep.store(false, Ordering::Relaxed);
         }
-        let order = *job;
-        seen = board.orders.load(Ordering::Acquire);
-        drop(job);
-        if let Some(job) = order
-            && index < job.count
-        {
-            // SAFETY: the caller keeps both alive until every worker has counted itself out below.
-            let (work, meeting) = unsafe { (&*job.work, &*job.meeting) };
-            let member = Member { index, count: job.count, meeting };
+        let order = seat.order.load(Ordering::Relaxed);
+        if !is_open(order) || !seat.claim(order) {
+            continue;
+        }
+        // SAFETY: this worker has claimed the order and not yet said that it is done.
+        if let Some(job) = unsafe { *board.job.get() } {
+            // SAFETY: as above.
+            let work = unsafe { &*job.work };
+            let member = Member { index, count: job.count, board: Some(board) };
             if catch_unwind(AssertUnwindSafe(|| work(member))).is_err() {
-                meeting.broken.store(true, Ordering::Relaxed);
+                board.broken.store(true, Ordering::Relaxed);
             }
         }
-        board.left.fetch_sub(1, Ordering::AcqRel);
+        seat.done.store(order, Ordering::Release);
     }
 }
 
@@ -240,6 +393,24 @@ mod tests {
     }
 
     #[test]
+    fn every_part_is_done_once_and_seen_by_the_next_call() {
+        let counts: Vec<AtomicUsize> = (0..5).map(|_| AtomicUsize::new(0)).collect();
+        for round in 0..2000 {
+            // Pauses of all lengths, so that workers are met spinning, falling asleep and asleep.
+            for _ in 0..(round % 97) * 40 {
+                std::hint::spin_loop();
+            }
+            parts(5, round % 3 == 0, |part| {
+                for count in &counts {
+                    assert!(count.load(Ordering::Relaxed) >= round);
+                }
+                counts[part].fetch_add(1, Ordering::Relaxed);
+            });
+            assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) == round + 1));
+        }
+    }
+
+    #[test]
     fn a_call_from_inside_is_done_alone() {
         let calls = AtomicUsize::new(0);
         together(2, |_| {
@@ -256,6 +427,10 @@ mod tests {
         let result =
             catch_unwind(|| together(2, |member| assert!(member.index + 1 < member.count)));
         assert!(result.is_err());
+        for bad in 0..3 {
+            let result = catch_unwind(|| parts(3, true, |part| assert!(part != bad)));
+            assert!(result.is_err());
+        }
         let sum = AtomicUsize::new(0);
         together(2, |member| {
             sum.fetch_add(member.share(10, 1).len(), Ordering::Relaxed);

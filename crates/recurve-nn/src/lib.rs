@@ -53,6 +53,8 @@ pub use layers::{Mode, Noise};
 pub use memory::Memory;
 pub use network::Network;
 pub use parameters::{Entries, Entry, Model, Role};
-pub use recurve_kernels::{Element, Engine, HalfIsa, Isa, Precision, Rows};
+pub use recurve_kernels::{
+    Element, Engine, HalfIsa, Isa, Precision, Rows, bf16_of, int8_of, int8_scale,
+};
 pub use session::Session;
 pub use state::{Part, State};

@@ -10,7 +10,7 @@ use crate::layers::{
 use crate::memory::Memory;
 use crate::parameters::Entries;
 use crate::state::State;
-use recurve_kernels::{Element, Engine, Precision, Rows};
+use recurve_kernels::{Element, Engine, INT8_DEPTH, Precision, Rows};
 use std::any::TypeId;
 
 /// The layers of a model with their weights packed for the machine, and all the memory that passes
@@ -20,9 +20,9 @@ pub struct Network<E: Element> {
     description: Description,
     nodes: Vec<Box<dyn Node<E>>>,
     parameters: usize,
+    precision: Precision,
     input_gradient: bool,
     memory: Memory,
-    precision: Precision,
     ready: Ready,
     /// The last batch, in the order of its rows; and the order before it, so that a stream that
     /// changes between two shapes makes neither anew.
@@ -49,16 +49,10 @@ impl<E: Element> Network<E> {
     /// The layers of `description`, still without weights.
     ///
     /// # Errors
-    /// Where the description is not sound, or the engine's products are of `bf16` and the numbers are not
-    /// `f32`.
+    /// Where the description is not sound, or the precision of the engine is not one for its numbers.
     pub fn new(description: &Description, engine: Engine) -> Result<Self> {
-        if engine.precision() == Precision::Bf16 && TypeId::of::<E>() != TypeId::of::<f32>() {
-            return Err(Error::new(format!(
-                "products of bf16 are for networks of f32, this one is of {}; choose full precision",
-                std::any::type_name::<E>()
-            )));
-        }
         let widths = description.widths()?;
+        check_precision::<E>(&widths, engine.precision())?;
         let entries = Entries::of(description)?;
         let mut nodes: Vec<Box<dyn Node<E>>> = vec![];
         let (mut states, mut pooled, mut reverse_from) = (0, false, usize::MAX);
@@ -102,9 +96,9 @@ impl<E: Element> Network<E> {
             description: description.clone(),
             nodes,
             parameters: entries.len(),
+            precision: engine.precision(),
             input_gradient: false,
             memory: Memory::Full,
-            precision: engine.precision(),
             ready: Ready::Nothing,
             order: Order::new(0, 0, None)?,
             spare: Order::new(0, 0, None)?,
@@ -118,12 +112,13 @@ impl<E: Element> Network<E> {
     }
 
     /// Takes over the weights of a model, in the order of its [`Entries`]; ready for backward too if
-    /// asked.
+    /// asked, but in 8 bits, which are for running a model only.
     ///
     /// # Panics
     /// Where the number of weights is not that of the description.
     pub fn load(&mut self, values: &[E], backward: bool) {
         assert_eq!(values.len(), self.parameters, "the weights are those of the description");
+        let backward = backward && self.precision != Precision::Int8;
         for node in &mut self.nodes {
             node.load(values, backward);
         }
@@ -172,6 +167,11 @@ impl<E: Element> Network<E> {
             return Err(Error::new(
                 "gates are computed again in full precision only; with products of bf16, choose full memory",
             ));
+        }
+        if self.precision == Precision::Int8 && mode != Mode::Infer {
+            let text = "weights in 8 bits are for running a model, not for training it; train with \
+                         the precision `f32` and make them afterwards";
+            return Err(Error::new(text));
         }
         self.take(batch)?;
         match &state {
@@ -314,6 +314,26 @@ impl<E: Element> Network<E> {
             }
             _ => unreachable!("the kind of input was checked"),
         }
+    }
+}
+
+/// Whether a network of these widths can work in `precision`.
+fn check_precision<E: Element>(widths: &[usize], precision: Precision) -> Result<()> {
+    if precision != Precision::Full && TypeId::of::<E>() != TypeId::of::<f32>() {
+        return Err(Error::new(format!(
+            "the precision `{}` is one for networks of f32; this one is of f64, which has full \
+             precision only",
+            precision.name()
+        )));
+    }
+    match widths.iter().max() {
+        Some(&widest) if precision == Precision::Int8 && widest > INT8_DEPTH => {
+            Err(Error::new(format!(
+                "a layer of width {widest} in 8 bits, whose sums hold at most {INT8_DEPTH} products; \
+                 choose another precision"
+            )))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -12,6 +12,7 @@ mod avx2;
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod bf16;
+mod narrow;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod vector;
@@ -24,6 +25,7 @@ use recurve_cell::Lanes;
 pub(crate) use avx2::{F32x8, F64x4};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx512::{F32x16, F64x8};
+pub(crate) use narrow::{Narrow, NarrowKernel, narrow_entry};
 pub(crate) use portable::Array4;
 
 /// A vector register of `LANES` elements.

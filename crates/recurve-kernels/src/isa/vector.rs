@@ -20,7 +20,7 @@ macro_rules! vector {
      $add:ident, $sub:ident, $mul:ident, $fma:ident, $load:ident, $store:ident, $splat:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy)]
-        pub struct $name(pub(super) $raw);
+        pub struct $name(pub(in crate::isa) $raw);
 
         operator!($name, Add, add, $add);
         operator!($name, Sub, sub, $sub);

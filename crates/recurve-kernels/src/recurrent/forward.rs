@@ -45,10 +45,14 @@ impl<E: Element> RecurrentLayer<E> {
     ) {
         let (layout, steps) = (&self.layout, batch.steps);
         self.check(batch);
+        if keep == Keep::Nothing && self.is_swept(steps.batch()) {
+            return self.sweep(batch, tape, last);
+        }
         if let Some(half) = &self.half {
             self.forward_half(half, batch, keep, tape);
             return tape.last_states(layout, steps, last);
         }
+        assert!(!self.narrow.is_narrow(), "weights in few bits are loaded for inference");
         let chunk = (CHUNK / steps.batch().max(1)).max(1);
         let plan = if keep == Keep::Columns { GatePlan::Kept } else { GatePlan::Chunk(chunk) };
         tape.prepare(layout, batch, plan.len(layout, steps));

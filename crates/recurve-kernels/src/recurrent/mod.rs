@@ -8,6 +8,7 @@ mod half;
 mod layout;
 mod places;
 mod steps;
+mod sweep;
 mod tape;
 mod weights;
 
@@ -15,15 +16,19 @@ pub use backward::Errors;
 pub use cell::CellKernels;
 pub use forward::Keep;
 pub use steps::Steps;
+pub use sweep::{INT8_DEPTH, bf16_of, int8_of, int8_scale};
 pub use tape::Tape;
 pub use weights::{Weights, WeightsMut};
 
 use crate::Engine;
+use crate::Precision;
 use crate::element::Element;
 use crate::gemm::tile::Tiles;
+use crate::memory::Buffer;
 use crate::memory::Rows;
 use half::HalfWeights;
 use layout::Layout;
+use sweep::NarrowWeights;
 use weights::PackedWeights;
 
 /// A batch for a layer. Sequences stand in the order of [`Steps`], rows in the order of their steps.
@@ -51,6 +56,7 @@ pub struct RecurrentLayer<E: Element> {
     backward: bool,
     /// The weights of products of `bf16`, where the engine asks for them.
     half: Option<HalfWeights>,
+    narrow: NarrowWeights,
 }
 
 /// Whose work is whose: all steps of some sequences, or all sequences of some units.
@@ -74,15 +80,19 @@ impl<E: Element> RecurrentLayer<E> {
         let layout = Layout::new(&cell, engine, input, hidden);
         let tiles = Tiles::new(engine.isa());
         let half = engine.halves::<E>().map(HalfWeights::new);
-        let (weights, backward) = (PackedWeights::default(), false);
-        Self { engine, cell, layout, tiles, weights, backward, half }
+        let (weights, narrow) = (PackedWeights::default(), NarrowWeights::default());
+        Self { engine, cell, layout, tiles, weights, backward: false, half, narrow }
     }
 
     /// Takes over new weights; for [`RecurrentLayer::backward`] too if `backward`.
     ///
     /// # Panics
-    /// Where a size does not fit.
+    /// Where a size does not fit, or weights in 8 bits are to be used backward.
     pub fn set_weights(&mut self, weights: Weights<'_, E>, backward: bool) {
+        assert!(
+            !backward || self.engine.precision() != Precision::Int8,
+            "weights in 8 bits are for forward only"
+        );
         let (l, rows) = (&self.layout, self.layout.gates * self.layout.hidden);
         assert_eq!(weights.w.len(), rows * l.input, "w is [G*H, I]");
         assert_eq!(weights.r.len(), rows * l.hidden, "r is [G*H, H]");
@@ -90,12 +100,37 @@ impl<E: Element> RecurrentLayer<E> {
         assert!([0, rows].contains(&weights.b_r.len()), "b_r is [G*H]");
         assert_eq!(weights.p.len(), self.cell.peepholes * l.hidden, "p is [PEEPHOLES*H]");
         self.backward = backward;
+        self.narrow = NarrowWeights::default();
         if let Some(mut half) = self.half.take() {
-            self.weights.pack_vectors(&self.cell, &self.layout, weights);
             self.pack_half(&mut half, weights, backward);
             self.half = Some(half);
+        }
+        match self.engine.precision() {
+            Precision::Bf16 if backward => {
+                self.weights.pack_vectors(&self.cell, &self.layout, weights);
+            }
+            Precision::Bf16 | Precision::Int8 if !backward => self.set_narrow_weights(weights),
+            _ => self.weights.pack(self.engine, &self.cell, &self.layout, weights, backward),
+        }
+    }
+
+    /// Takes over weights for forward only, in 8 or 16 bits.
+    fn set_narrow_weights(&mut self, weights: Weights<'_, E>) {
+        let l = &self.layout;
+        let rounded;
+        let weights = if self.engine.precision() == Precision::Int8 {
+            rounded = sweep::rounded_to_int8(weights.w, l.input);
+            Weights { w: &rounded, ..weights }
         } else {
-            self.weights.pack(self.engine, &self.cell, &self.layout, weights, backward);
+            weights
+        };
+        self.narrow = NarrowWeights::new(self.engine, &self.cell, l, weights);
+        self.weights.pack(self.engine, &self.cell, l, weights, false);
+        let packed = [&mut self.weights.w, &mut self.weights.first, &mut self.weights.second];
+        for (packed, full) in packed.into_iter().zip(self.narrow.are_full()) {
+            if !full {
+                *packed = Buffer::new();
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use crate::recurrent::forward::Keep;
 use crate::recurrent::half::HalfTape;
 use crate::recurrent::layout::{Gates, Layout, state_rows};
 use crate::recurrent::steps::Steps;
+use crate::recurrent::sweep::SweepRoom;
 use crate::recurrent::weights::Part;
 
 /// The states of every step, what the cells keep for backward, and scratch. Reused from batch to
@@ -28,6 +29,7 @@ pub struct Tape<E: Element> {
     pub(crate) room: Room<E>,
     /// Operands of `bf16`, where products are.
     pub(super) half: HalfTape,
+    pub(crate) sweep: SweepRoom,
     h_row: usize,
     batch: usize,
     hidden: usize,
@@ -181,10 +183,10 @@ impl<E: Element> Tape<E> {
                     .copy_from_slice(&self.h[(first + b) * layout.h_row()..][..hidden]);
             }
             if !c.is_empty() {
-                for unit in 0..hidden {
-                    let (block, at) = (unit / layout.unit, unit % layout.unit);
-                    c[b * hidden + unit] =
-                        self.c[first * layout.c_row() + (block * rows + b) * layout.unit + at];
+                let from = &self.c[first * layout.c_row()..][..rows * layout.c_row()];
+                let own = from[b * layout.unit..].chunks(rows * layout.unit);
+                for (to, from) in c[b * hidden..][..hidden].chunks_mut(layout.unit).zip(own) {
+                    to.copy_from_slice(&from[..to.len()]);
                 }
             }
         }
@@ -193,11 +195,16 @@ impl<E: Element> Tape<E> {
 
 /// `[B, H]`, or zeros if empty, to `[block][B][unit]`.
 fn copy_to_blocks<E: Element>(layout: &Layout, from: &[E], count: usize, to: &mut [E]) {
-    for (at, value) in to.iter_mut().enumerate() {
-        let (block, b) = (at / layout.unit / count, at / layout.unit % count);
-        let unit = block * layout.unit + at % layout.unit;
-        let inside = unit < layout.hidden && !from.is_empty();
-        *value = if inside { from[b * layout.hidden + unit] } else { E::default() };
+    for (at, to) in to.chunks_exact_mut(layout.unit).enumerate() {
+        let (block, b) = (at / count, at % count);
+        let first = block * layout.unit;
+        let real = layout.unit.min(layout.hidden - first);
+        if from.is_empty() {
+            to.fill(E::default());
+        } else {
+            to[..real].copy_from_slice(&from[b * layout.hidden + first..][..real]);
+            to[real..].fill(E::default());
+        }
     }
 }
 

@@ -135,6 +135,52 @@ fn narrowed<E: Real>(values: &[f64]) -> Vec<E> {
     values.iter().map(|v| E::from_f64(*v)).collect()
 }
 
+#[allow(dead_code, reason = "not of interest to every test")]
+/// What the kernels say of a forward pass that nothing is kept of: outputs and last states.
+/// The steps are taken in calls of `window` steps each, or all at once where it is 0.
+pub(crate) fn inferred<E: Element, C: Cell>(
+    case: &Case,
+    engine: Engine,
+    window: usize,
+) -> Results<E> {
+    let n = numbers::<C>(case);
+    let (i, h, b) = (case.input, case.hidden, case.lengths.len());
+    let t = case.lengths.iter().copied().max().unwrap_or(0);
+    let mut layer = RecurrentLayer::<E>::new(engine, CellKernels::of::<C>(engine.isa()), i, h);
+    let [w, r, bias, b_r, p] = [&n.w, &n.r, &n.b, &n.b_r, &n.p].map(|v| narrowed::<E>(v));
+    layer.set_weights(Weights { w: &w, r: &r, b: &bias, b_r: &b_r, p: &p }, false);
+    let (mut hn, mut cn) = (narrowed::<E>(&n.h0), narrowed::<E>(&n.c0));
+    let mut y = vec![E::default(); t * b * h];
+    let mut tape = Tape::new();
+    let window = if window == 0 { t } else { window };
+    for begin in (0..t).step_by(window.max(1)) {
+        let lengths: Vec<usize> =
+            case.lengths.iter().map(|l| l.saturating_sub(begin).min(window)).collect();
+        let steps = Steps::of_lengths(lengths);
+        let (mut x, mut resets) = (vec![], vec![]);
+        for at in 0..steps.count() {
+            let (first, active) = ((begin + at) * b, steps.active(at));
+            x.extend(narrowed::<E>(&n.x[first * i..(first + active) * i]));
+            resets.extend(&n.resets[first..first + active]);
+        }
+        let (h0, c0) = (hn.clone(), cn.clone());
+        let batch = Sequences {
+            steps: &steps,
+            x: Rows::new(&x, i, i),
+            initial: [&h0, &c0],
+            resets: if case.with_resets { &resets } else { &[] },
+        };
+        layer.forward(&batch, false, &mut tape, [&mut hn, &mut cn]);
+        for at in 0..steps.count() {
+            for k in 0..steps.active(at) {
+                y[((begin + at) * b + k) * h..][..h]
+                    .copy_from_slice(tape.output().row(steps.first_row(at) + k));
+            }
+        }
+    }
+    vec![("y", y), ("hn", hn), ("cn", cn)]
+}
+
 /// What the kernels say.
 pub(crate) fn computed<E: Element, C: Cell>(case: &Case, engine: Engine) -> Results<E> {
     computed_keeping::<E, C>(case, engine, Keep::Columns)

@@ -348,11 +348,10 @@ fn place<E: Copy>(order: &[usize], from: &Part<E>, to: &mut [Vec<E>; 2]) {
     for (to, from) in to.iter_mut().zip([&from.h, &from.c]) {
         to.clear();
         if !from.is_empty() {
-            to.extend(
-                order.iter().flat_map(|b| {
-                    &from[b * (from.len() / order.len())..][..from.len() / order.len()]
-                }),
-            );
+            let width = from.len() / order.len();
+            for b in order {
+                to.extend_from_slice(&from[b * width..][..width]);
+            }
         }
     }
 }

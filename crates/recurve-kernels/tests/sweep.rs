@@ -1,0 +1,137 @@
+//! Forward passes that nothing is kept of, in every precision: the same bits alone and in a batch, step by
+//! step and at once, on any number of threads; and how far narrow weights are from the reference.
+
+#[allow(dead_code, reason = "shared with other tests")]
+mod support;
+
+use recurve_cell::{Cell, CoupledLstm, Gru, GruResetBefore, Lstm, Relu, Rnn, Sees, Tanh};
+use recurve_kernels::{Element, Engine, Isa, Precision};
+use support::{Case, Results, computed, expected, inferred};
+
+const NARROW: [Precision; 2] = [Precision::Bf16, Precision::Int8];
+
+macro_rules! for_every_cell {
+    ($check:ident) => {
+        $check::<Rnn<Tanh>>("rnn_tanh");
+        $check::<Rnn<Relu>>("rnn_relu");
+        $check::<Lstm>("lstm");
+        $check::<Lstm<Sees>>("lstm_peephole");
+        $check::<CoupledLstm>("lstm_coupled");
+        $check::<CoupledLstm<Sees>>("lstm_coupled_peephole");
+        $check::<Gru>("gru");
+        $check::<GruResetBefore>("gru_reset_before");
+    };
+}
+
+fn engines() -> impl Iterator<Item = Engine> {
+    Isa::available()
+        .into_iter()
+        .flat_map(|isa| [1, 2].map(|threads| Engine::new(isa).with_threads(threads)))
+}
+
+/// Sizes on both sides of every block and run of blocks, and of pairs and fours of weights.
+fn lone_cases() -> Vec<Case> {
+    let mut cases: Vec<Case> =
+        [1, 7, 17, 33, 64, 129].iter().map(|&hidden| Case::new(5, hidden, &[4])).collect();
+    cases.extend([1, 2, 63, 64, 65, 67, 130].map(|input| Case::new(input, 21, &[3])));
+    cases.extend([Case::new(4, 40, &[1]), Case::new(3, 18, &[70])]);
+    cases.extend([Case::new(70, 250, &[12]), Case::new(5, 300, &[5]).with_resets()]);
+    cases
+}
+
+fn batch_cases() -> Vec<Case> {
+    vec![
+        Case::new(5, 18, &[4, 4]),
+        Case::new(66, 34, &[6, 6, 6]),
+        Case::new(67, 35, &[9, 9, 7, 6, 6, 2, 1]),
+        Case::new(4, 18, &[3, 2, 0, 0]),
+        Case::new(65, 40, &[30; 13]).with_resets(),
+        Case::new(70, 260, &[7, 5, 5, 2]).with_resets(),
+    ]
+}
+
+/// Outputs and last states, without what only training gives.
+fn outputs<E: Element>(mut all: Results<E>) -> Results<E> {
+    all.truncate(3);
+    all
+}
+
+/// A lone sequence that is swept has the bits of the same sequence that training would keep.
+fn full<C: Cell>(name: &str) {
+    for case in lone_cases().into_iter().chain(batch_cases()) {
+        for engine in engines() {
+            let what = format!("{name} {engine:?} {case:?}");
+            let kept = outputs(computed::<f32, C>(&case, engine));
+            for window in [0, 1, 3] {
+                let swept = inferred::<f32, C>(&case, engine, window);
+                assert!(swept == kept, "{what} in windows of {window}");
+            }
+        }
+    }
+    let case = Case::new(9, 37, &[5]);
+    for engine in engines() {
+        let kept = outputs(computed::<f64, C>(&case, engine));
+        assert!(inferred::<f64, C>(&case, engine, 1) == kept, "{name} {engine:?} f64");
+    }
+}
+
+#[test]
+fn what_is_not_kept_has_the_same_bits() {
+    for_every_cell!(full);
+}
+
+/// Threads, windows and the batch around a sequence change no bit, in every precision.
+fn same_bits<C: Cell>(name: &str) {
+    for precision in NARROW {
+        for case in lone_cases().into_iter().chain(batch_cases()) {
+            for isa in Isa::available() {
+                let engine = Engine::new(isa).with_precision(precision);
+                let one = inferred::<f32, C>(&case, engine, 0);
+                let two = engine.with_threads(2);
+                for (engine, window) in [(two, 0), (engine, 1), (two, 1), (two, 4)] {
+                    let other = inferred::<f32, C>(&case, engine, window);
+                    assert!(other == one, "{name} {engine:?} {case:?} in windows of {window}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn narrow_weights_give_the_same_bits() {
+    for_every_cell!(same_bits);
+}
+
+/// The largest difference from the reference; in parts of the largest value, where that is above 1.
+fn difference(got: &Results<f32>, expected: &Results<f64>) -> f64 {
+    let mut worst = 0.0_f64;
+    for ((_, got), (_, expected)) in got.iter().zip(expected) {
+        let largest = expected.iter().fold(1.0_f64, |m, v| m.max(v.abs()));
+        for (g, e) in got.iter().zip(expected) {
+            assert!(g.is_finite());
+            worst = worst.max((f64::from(*g) - e).abs() / largest);
+        }
+    }
+    worst
+}
+
+fn bounds<C: Cell>(name: &str) {
+    let mut worst = [0.0_f64; 2];
+    for case in lone_cases().into_iter().chain(batch_cases()) {
+        let expected = outputs(expected::<C>(&case));
+        for isa in Isa::available() {
+            for (worst, precision) in worst.iter_mut().zip(NARROW) {
+                let engine = Engine::new(isa).with_precision(precision);
+                let got = inferred::<f32, C>(&case, engine, 0);
+                *worst = worst.max(difference(&got, &expected));
+            }
+        }
+    }
+    println!("{name}: bf16 {:.4}, int8 {:.4}", worst[0], worst[1]);
+    assert!(worst[0] <= 0.01 && worst[1] <= 0.04, "{name}: {worst:?}");
+}
+
+#[test]
+fn narrow_weights_stay_near_the_reference() {
+    for_every_cell!(bounds);
+}
