@@ -42,6 +42,8 @@ pub(crate) enum Verb {
     Predict(Predict),
     /// Read lines from standard input and answer each one as it comes, remembering all before.
     Stream(Stream),
+    /// Make a smaller, faster copy of a trained model, and say what rounding its weights costs.
+    Export(Export),
     /// Say what is in a run folder, a checkpoint or any safetensors file.
     Inspect(Inspect),
     /// Print every setting with its default and what it means.
@@ -85,6 +87,28 @@ pub(crate) struct Train {
     /// Show no progress and no notes.
     #[arg(long, short)]
     pub(crate) quiet: bool,
+}
+
+/// `recurve export`
+#[derive(Debug, Args)]
+#[group(id = "precision", required = true, multiple = false, args = ["int8", "bf16"])]
+pub(crate) struct Export {
+    /// A run folder, such as runs/latest.
+    pub(crate) run: PathBuf,
+    /// Recurrent weights in 8 bits with a scale per row.
+    #[arg(long)]
+    pub(crate) int8: bool,
+    /// Recurrent weights in 16 bits.
+    #[arg(long)]
+    pub(crate) bf16: bool,
+    /// The new folder; RUN-int8 or RUN-bf16 if absent.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+    /// Where the data of the run lies now, if it has moved.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) threads: Threads,
 }
 
 /// A part of the data.
@@ -282,7 +306,7 @@ pub(crate) struct Bench {
     /// Sequences of different lengths; all of T steps if absent.
     #[arg(long, value_enum)]
     pub(crate) lengths: Option<Lengths>,
-    /// The numbers that products multiply: f32 or bf16.
+    /// The type of the operands of products: f32, bf16 or int8.
     #[arg(long, default_value = "f32")]
     pub(crate) dtype: String,
     #[command(flatten)]

@@ -200,7 +200,8 @@ fn prompts_and_streams_the_model_cannot_read() {
 fn benches_that_cannot_be_run() {
     let folder = folder();
     let bench = |args: &[&str]| recurve(folder.path(), &[&["bench"], args].concat());
-    bench(&["--dtype", "f16"]).refused(2, &["f16", "f32", "bf16"]);
+    bench(&["--dtype", "int8"]).refused(2, &["int8", "--mode train", "infer or step"]);
+    bench(&["--dtype", "f16"]).refused(2, &["f16", "f32, bf16, int8"]);
     bench(&["--preset", "ptb"]).refused(2, &["ptb", "ptb-small"]);
     bench(&["--cell", "elman"]).refused(2, &["elman", "rnn-tanh"]);
     bench(&["--hidden", "0"]).refused(2, &["hidden"]);

@@ -213,7 +213,7 @@ struct Crew {
     board: Arc<Board>,
     /// The order that each seat was given last, or 0 where it was passed over.
     given: Box<[usize]>,
-    /// When workers were last found asleep for a short work.
+    /// When the last call that found a worker asleep was over.
     missed: Instant,
 }
 
@@ -254,8 +254,11 @@ impl Crew {
         let by_worker = |member: Member<'_>| work(member.index);
         let helped = count.min(self.workers.len() + 1);
         self.post(helped, &by_worker);
+        let asleep = |seat: &Seat| seat.asleep.load(Ordering::Relaxed);
+        let missed = self.board.seats[1..helped].iter().any(asleep);
+        let wake = long || missed && self.missed.elapsed() < SPIN;
         for at in 1..helped {
-            if self.is_wanted(at, long) {
+            if wake || !asleep(&self.board.seats[at]) {
                 self.give(at);
             } else {
                 self.given[at] = 0;
@@ -278,6 +281,9 @@ impl Crew {
             self.is_mine(at);
         }
         self.wait_for(1..helped);
+        if missed {
+            self.missed = Instant::now();
+        }
         self.end(mine);
     }
 
@@ -292,15 +298,6 @@ impl Crew {
         let work = unsafe { std::mem::transmute::<*const Work<'_>, *const Work<'static>>(work) };
         // SAFETY: the crew is held exclusively, and no worker reads the job without a claimed order.
         unsafe { *self.board.job.get() = Some(Job { work, count }) }
-    }
-
-    /// Whether worker `at` should be called: it is awake, or worth waking.
-    fn is_wanted(&mut self, at: usize, long: bool) -> bool {
-        if long || !self.board.seats[at].asleep.load(Ordering::Relaxed) {
-            return true;
-        }
-        let now = Instant::now();
-        now.duration_since(std::mem::replace(&mut self.missed, now)) < SPIN
     }
 
     fn give(&mut self, at: usize) {

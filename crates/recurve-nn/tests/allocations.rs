@@ -4,8 +4,8 @@
 mod support;
 
 use recurve_nn::{
-    Batch, CellKind, Description, Engine, Input, Mode, Network, Noise, Pooling, Recurrent, Session,
-    State,
+    Batch, CellKind, Description, Engine, Input, Mode, Network, Noise, Pooling, Precision,
+    Recurrent, Session, State,
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
@@ -66,7 +66,10 @@ fn main() {
     for isa in isas() {
         for cell in [CellKind::Lstm, CellKind::Gru, CellKind::GruResetBefore] {
             for (hidden, batch, threads) in [(5, 1, 1), (33, 3, 2), (512, 1, 2), (300, 8, 2)] {
-                check_steps(cell, hidden, batch, Engine::new(isa).with_threads(threads));
+                let engine = Engine::new(isa).with_threads(threads);
+                for precision in [Precision::Full, Precision::Bf16, Precision::Int8] {
+                    check_steps(cell, hidden, batch, engine.with_precision(precision));
+                }
             }
         }
     }

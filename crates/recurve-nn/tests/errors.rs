@@ -4,7 +4,7 @@ mod support;
 
 use recurve_nn::{
     Batch, CellKind, Description, Engine, Input, InputKind, Layer, Mode, Model, Network, Noise,
-    Pooling, Recurrent, Session, State,
+    Pooling, Precision, Recurrent, Session, State,
 };
 use support::{Random, random_model};
 
@@ -25,6 +25,29 @@ fn says<T>(result: recurve_nn::Result<T>, expected: &[&str]) {
     for part in expected {
         assert!(text.contains(part), "{text:?} has no {part:?}");
     }
+}
+
+#[test]
+fn precisions() {
+    let description = Description::values(4).recurrent(lstm(3));
+    for precision in [Precision::Bf16, Precision::Int8] {
+        let engine = engine().with_precision(precision);
+        let expected = [precision.name(), "networks of f32", "f64"];
+        says(Network::<f64>::new(&description, engine), &expected);
+        let model = random_model::<f64>(&description, 1);
+        says(Session::new(&model, engine, 1), &expected);
+    }
+    let wide = Description::values((1 << 17) + 1).recurrent(lstm(1));
+    let int8 = engine().with_precision(Precision::Int8);
+    says(Network::<f32>::new(&wide, int8), &["width 131073", "at most 131072"]);
+
+    let model = random_model::<f32>(&description, 1);
+    let mut network = Network::new(&description, int8).unwrap();
+    network.load(model.values(), true);
+    let x = [0.5; 8];
+    let batch = Batch::new(2, 1, Input::Values(&x));
+    says(network.forward(&batch, None, TRAIN), &["8 bits", "not for training", "f32"]);
+    network.forward(&batch, None, Mode::Infer).unwrap();
 }
 
 #[test]

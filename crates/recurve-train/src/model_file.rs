@@ -9,9 +9,10 @@ use crate::checkpoint::{Checkpoint, Tensor};
 use crate::config::{Config, Settings, Task};
 use crate::data::{DataPlan, Vocabulary, read_bytes};
 use crate::error::{Error, Result};
+use crate::narrow;
 use crate::run;
 use crate::stopping::Best;
-use recurve_nn::{Description, Engine, Model};
+use recurve_nn::{Description, Engine, Model, Precision};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -88,6 +89,7 @@ pub struct ModelFile {
     config: Config,
     data: DataSource,
     best: Best,
+    precision: Precision,
 }
 
 /// What a model file is made of, beside the weights.
@@ -227,11 +229,13 @@ impl ModelFile {
     fn unpack(file: &Path, checkpoint: &Checkpoint) -> Result<Self> {
         let facts = facts(checkpoint)?;
         let mut model = Model::new(facts.description.clone()).map_err(unsound)?;
-        let values = read_weights(checkpoint, "", &model)?;
+        let precision = narrow::precision(checkpoint)?;
+        let values = narrow::read_weights(checkpoint, precision, &model)?;
         model.values_mut().copy_from_slice(&values);
-        if let Some((name, _)) =
-            checkpoint.tensors().find(|(name, _)| model.entries().get(name).is_none())
-        {
+        let known = |name: &str| {
+            model.entries().get(name).is_some() || narrow::is_scale(precision, &model, name)
+        };
+        if let Some((name, _)) = checkpoint.tensors().find(|(name, _)| !known(name)) {
             return Err(Error::usage(format!(
                 "the tensor `{name}` belongs to no layer of the description; the file is of another \
                  program"
@@ -258,6 +262,7 @@ impl ModelFile {
             config: facts.config,
             data: facts.data,
             best: json(checkpoint, "best")?,
+            precision,
         })
     }
 
@@ -273,6 +278,40 @@ impl ModelFile {
     pub fn config(&self) -> &Config {
         &self.config
     }
+    /// In which numbers its weights are stored and multiplied.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Refuses a model whose weights were rounded for use, where training would go on from them.
+    pub(crate) fn check_trainable(&self) -> Result<()> {
+        if self.precision == Precision::Full {
+            return Ok(());
+        }
+        Err(Error::usage(format!(
+            "`{}` was exported with weights in {} to be used, not trained; take the run it was made \
+             from",
+            self.name,
+            self.precision.name()
+        )))
+    }
+
+    /// The same model with weights in `precision`, as a checkpoint to be saved.
+    pub(crate) fn narrowed(&self, precision: Precision) -> Result<Checkpoint> {
+        let mut checkpoint = Checkpoint::new();
+        checkpoint.insert_text("format", FORMAT)?;
+        let facts = Facts {
+            description: self.model.description(),
+            reader: &self.reader,
+            config: &self.config,
+            data: &self.data,
+        };
+        facts.write_to(&mut checkpoint)?;
+        checkpoint.insert_text("best", to_json(&self.best)?)?;
+        narrow::write_weights(&mut checkpoint, precision, &self.model)?;
+        Ok(checkpoint)
+    }
+
     /// The weights and the description.
     pub fn model(&self) -> &Model<f32> {
         &self.model
@@ -289,6 +328,14 @@ impl ModelFile {
     pub fn best(&self) -> Best {
         self.best
     }
+}
+
+/// An engine for a model, with this many threads; 0 takes all.
+///
+/// # Errors
+/// `RECURVE_ISA` names an instruction set that is not there.
+pub(crate) fn engine_of(file: &ModelFile, threads: usize) -> Result<Engine> {
+    Ok(engine(threads)?.with_precision(file.precision()))
 }
 
 /// An engine with this many threads; 0 takes all.

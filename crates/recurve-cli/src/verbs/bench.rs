@@ -17,8 +17,8 @@ pub(crate) fn run(args: &args::Bench, json: bool) -> Result<()> {
         let text = format!("--seconds {}: expected a time from 0 to 86400", args.seconds);
         return Err(Error::usage(text));
     }
-    let engine = super::engine(args.threads)?.with_precision(precision(&args.dtype)?);
     let shapes = shapes(args)?;
+    let engine = super::engine(args.threads)?.with_precision(precision(&args.dtype, &shapes)?);
     if !json {
         let (isa, threads) = (engine.isa(), engine.threads());
         console::note(format!("{isa}, {}", super::threads(threads)));
@@ -37,12 +37,19 @@ pub(crate) fn run(args: &args::Bench, json: bool) -> Result<()> {
     Ok(())
 }
 
-fn precision(name: &str) -> Result<Precision> {
-    let there = [Precision::Full, Precision::Bf16];
-    there.into_iter().find(|precision| precision.name() == name).ok_or_else(|| {
-        let names = there.map(Precision::name).join(", ");
-        Error::usage(format!("--dtype {name}: no such type of numbers; there are {names}"))
-    })
+fn precision(name: &str, shapes: &[(Option<String>, Shape)]) -> Result<Precision> {
+    let all = [Precision::Full, Precision::Bf16, Precision::Int8];
+    let Some(precision) = all.into_iter().find(|precision| precision.name() == name) else {
+        let names = all.map(Precision::name).join(", ");
+        return Err(Error::usage(format!("--dtype {name}: no such type; there are {names}")));
+    };
+    let trains = shapes.iter().any(|(_, shape)| shape.mode == Mode::Train);
+    if precision == Precision::Int8 && trains {
+        return Err(Error::usage(format!(
+            "--dtype {name} with --mode train: not available; choose --mode infer or step"
+        )));
+    }
+    Ok(precision)
 }
 
 fn shapes(args: &args::Bench) -> Result<Vec<(Option<String>, Shape)>> {

@@ -162,6 +162,8 @@ fn read_tensor(name: &str, info: &TensorInfo, data: &[u8]) -> std::result::Resul
         Dtype::F64 => Values::F64(numbers(bytes, f64::from_le_bytes)),
         Dtype::U64 => Values::U64(numbers(bytes, u64::from_le_bytes)),
         Dtype::U8 => Values::U8(bytes.to_vec()),
+        Dtype::I8 => Values::I8(numbers(bytes, i8::from_le_bytes)),
+        Dtype::BF16 => Values::Bf16(numbers(bytes, u16::from_le_bytes)),
         other => return Err(format!("`{name}` is of type {other}")),
     };
     Tensor::new(info.shape.clone(), values).map_err(|e| format!("`{name}`: {e}"))
@@ -173,7 +175,8 @@ impl Values {
         match self {
             Values::F32(_) => 4,
             Values::F64(_) | Values::U64(_) => 8,
-            Values::U8(_) => 1,
+            Values::Bf16(_) => 2,
+            Values::U8(_) | Values::I8(_) => 1,
         }
     }
 
@@ -201,6 +204,8 @@ impl Values {
             Values::F64(v) => pieces(v, f64::to_le_bytes, sink),
             Values::U64(v) => pieces(v, u64::to_le_bytes, sink),
             Values::U8(v) => sink(v),
+            Values::I8(v) => pieces(v, i8::to_le_bytes, sink),
+            Values::Bf16(v) => pieces(v, u16::to_le_bytes, sink),
         }
     }
 }

@@ -44,6 +44,10 @@ pub enum Values {
     U64(Vec<u64>),
     /// Bytes.
     U8(Vec<u8>),
+    /// Multiples of a scale.
+    I8(Vec<i8>),
+    /// Upper halves of `f32`.
+    Bf16(Vec<u16>),
 }
 
 impl Values {
@@ -53,6 +57,8 @@ impl Values {
             Values::F64(v) => v.len(),
             Values::U64(v) => v.len(),
             Values::U8(v) => v.len(),
+            Values::I8(v) => v.len(),
+            Values::Bf16(v) => v.len(),
         }
     }
 
@@ -63,6 +69,8 @@ impl Values {
             Values::F64(_) => "F64",
             Values::U64(_) => "U64",
             Values::U8(_) => "U8",
+            Values::I8(_) => "I8",
+            Values::Bf16(_) => "BF16",
         }
     }
 
@@ -71,7 +79,12 @@ impl Values {
         match self {
             Values::F32(v) => v.iter().position(|x| !x.is_finite()).map(|i| (i, v[i].to_string())),
             Values::F64(v) => v.iter().position(|x| !x.is_finite()).map(|i| (i, v[i].to_string())),
-            Values::U64(_) | Values::U8(_) => None,
+            Values::Bf16(v) => {
+                let value = |bits: &u16| f32::from_bits(u32::from(*bits) << 16);
+                let at = v.iter().position(|bits| !value(bits).is_finite())?;
+                Some((at, value(&v[at]).to_string()))
+            }
+            Values::U64(_) | Values::U8(_) | Values::I8(_) => None,
         }
     }
 }
@@ -212,7 +225,29 @@ impl Checkpoint {
         match self.shaped(name, shape, expected)? {
             Values::F32(v) => Ok(v.iter().map(|x| F::from_f64(f64::from(*x))).collect()),
             Values::F64(v) => Ok(v.iter().map(|x| F::from_f64(*x)).collect()),
-            Values::U64(_) | Values::U8(_) => unreachable!("the type was checked"),
+            _ => unreachable!("the type was checked"),
+        }
+    }
+
+    /// The numbers of a tensor in 8 bits of exactly this shape.
+    ///
+    /// # Errors
+    /// No such tensor, another shape, or another type: what is expected and what was found.
+    pub fn i8s(&self, name: &str, shape: &[usize]) -> Result<&[i8]> {
+        match self.shaped(name, shape, "I8")? {
+            Values::I8(v) => Ok(v),
+            _ => unreachable!("the type was checked"),
+        }
+    }
+
+    /// The numbers of a tensor in `bf16` of exactly this shape.
+    ///
+    /// # Errors
+    /// No such tensor, another shape, or another type: what is expected and what was found.
+    pub fn bf16s(&self, name: &str, shape: &[usize]) -> Result<&[u16]> {
+        match self.shaped(name, shape, "BF16")? {
+            Values::Bf16(v) => Ok(v),
+            _ => unreachable!("the type was checked"),
         }
     }
 

@@ -4,7 +4,7 @@ use super::forecast::{View, held_out, time};
 use super::report::ForecastReport;
 use crate::data::{DataPlan, Part, Series, Table};
 use crate::error::{Error, Result};
-use crate::model_file::{ModelFile, Reader, engine, unsound};
+use crate::model_file::{ModelFile, Reader, engine_of, unsound};
 use recurve_nn::Network;
 use serde::Serialize;
 use std::collections::VecDeque;
@@ -162,7 +162,8 @@ impl Forecaster {
 
 fn network(file: &ModelFile, threads: usize) -> Result<Network<f32>> {
     let model = file.model();
-    let mut network = Network::new(model.description(), engine(threads)?).map_err(unsound)?;
+    let mut network =
+        Network::new(model.description(), engine_of(file, threads)?).map_err(unsound)?;
     network.load(model.values(), false);
     Ok(network)
 }

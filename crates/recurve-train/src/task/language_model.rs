@@ -6,7 +6,7 @@ use super::report::LanguageReport;
 use crate::config::DataConfig;
 use crate::data::{Part, Text, Vocabulary};
 use crate::error::{Error, Result};
-use crate::model_file::{ModelFile, Reader, engine, unsound};
+use crate::model_file::{ModelFile, Reader, engine_of, unsound};
 use recurve_nn::{Engine, Network, Session, State};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -40,7 +40,7 @@ impl LanguageModel {
                 file.name()
             )));
         };
-        Ok(Self { vocabulary: vocabulary.clone(), engine: engine(0)?, file })
+        Ok(Self { vocabulary: vocabulary.clone(), engine: engine_of(&file, 0)?, file })
     }
 
     /// The same with this many threads; 0 takes all.
@@ -48,7 +48,7 @@ impl LanguageModel {
     /// # Errors
     /// `RECURVE_ISA` names an instruction set that is not there.
     pub fn with_threads(mut self, threads: usize) -> Result<Self> {
-        self.engine = engine(threads)?;
+        self.engine = engine_of(&self.file, threads)?;
         Ok(self)
     }
 

@@ -52,6 +52,9 @@ impl Trainer {
     pub fn resume(folder: &RunFolder, moved_to: Option<&Path>) -> Result<Self> {
         let path = folder.checkpoint();
         if !path.exists() {
+            if folder.model().exists() {
+                ModelFile::load(&folder.model())?.check_trainable()?;
+            }
             return Err(Error::usage(format!(
                 "`{}` has no last.ckpt to resume from; train anew",
                 folder.path().display()
@@ -186,6 +189,7 @@ impl Trainer {
             ));
         }
         let other = ModelFile::load(from)?;
+        other.check_trainable()?;
         let told = |message: String| {
             Error::usage(format!("the weights of `{}` do not fit: {message}", other.name()))
         };

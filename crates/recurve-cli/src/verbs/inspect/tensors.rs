@@ -80,6 +80,7 @@ fn numbers(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f64>> {
         Dtype::F32 => all(bytes, |bytes| f64::from(f32::from_le_bytes(bytes))),
         // The upper half of an f32.
         Dtype::BF16 => all(bytes, |[low, high]| f64::from(f32::from_le_bytes([0, 0, low, high]))),
+        Dtype::I8 => all(bytes, |byte| f64::from(i8::from_le_bytes(byte))),
         _ => None,
     }
 }

@@ -21,6 +21,8 @@ const AHEAD: usize = 512 << 10;
 const STEPS_AHEAD: usize = 24;
 /// Bytes of weights that are worth a member of its own, at every step.
 const SHARE: usize = 96 << 10;
+/// Bytes of weights that stay in the cache of a core from one step to the next.
+const NEAR: usize = 768 << 10;
 /// Bytes read by a member at which it is worth waking, whatever follows: some fifty microseconds.
 const LONG: usize = 2 << 20;
 
@@ -65,6 +67,8 @@ struct Pass<'a, E: Element> {
     round: Entry<Rounded>,
     chunk: usize,
     downwards: bool,
+    /// Whether the weights of a step stay in cache, so that no order is better than another.
+    near: bool,
 }
 
 /// What a member computes: some blocks; and which rows of bytes it may write.
@@ -98,6 +102,7 @@ impl<E: Element> RecurrentLayer<E> {
         let second = r_second.factor(isa, layout, second, &full.second);
         let threads = self.sweepers(steps, [&input, &first, &second].map(|factor| factor.bytes));
         let pass = Pass {
+            near: (input.bytes + first.bytes + second.bytes) / threads <= NEAR,
             x: batch.x,
             bias: &full.bias,
             bytes: ByteRows::new(&mut room, [&input, &first], chunk, (steps.batch(), threads)),
@@ -390,14 +395,15 @@ impl<E: Element> Pass<'_, E> {
         }
     }
 
-    /// The blocks of a part in runs that fill a tile, upwards or downwards.
+    /// The blocks of a part in runs that fill a tile, upwards or downwards; or all at once.
     fn runs(
         &self,
         t: usize,
         blocks: &Range<usize>,
         vectors: usize,
     ) -> impl Iterator<Item = Range<usize>> + use<E> {
-        let (length, blocks) = (panels(vectors), blocks.clone());
+        let length = if self.near { blocks.len().max(1) } else { panels(vectors) };
+        let blocks = blocks.clone();
         let count = blocks.len().div_ceil(length);
         let downwards = self.downwards ^ (t % 2 == 1);
         (0..count).map(move |at| {
