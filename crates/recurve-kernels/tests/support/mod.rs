@@ -170,7 +170,7 @@ pub(crate) fn inferred<E: Element, C: Cell>(
             initial: [&h0, &c0],
             resets: if case.with_resets { &resets } else { &[] },
         };
-        layer.forward(&batch, false, &mut tape, [&mut hn, &mut cn]);
+        layer.forward(&batch, Keep::Nothing, &mut tape, [&mut hn, &mut cn]);
         for at in 0..steps.count() {
             for k in 0..steps.active(at) {
                 y[((begin + at) * b + k) * h..][..h]
