@@ -260,7 +260,7 @@ unsafe fn tile<
             left = left.add(P::LEFT);
             weights = weights.add(VECTORS * P::BYTES);
         }
-        if sweep.depth % P::GROUP > 0 {
+        if !sweep.depth.is_multiple_of(P::GROUP) {
             let mut lefts = [P::last(left); ROWS];
             for (r, to) in lefts.iter_mut().enumerate().skip(1) {
                 *to = P::last(left.add(r * sweep.left_row));
@@ -287,15 +287,11 @@ unsafe fn add<E, P: Product<E>, const VECTORS: usize, const ROWS: usize, const P
     (weights, block): (*const u8, usize),
     left: [P::Left; ROWS],
 ) {
-    for p in 0..PANELS {
-        for v in 0..VECTORS {
-            for r in 0..ROWS {
-                // SAFETY: the caller's promise.
-                unsafe {
-                    let weights = weights.add(p * block + v * P::BYTES);
-                    sums[r][p][v] = P::add(sums[r][p][v], weights, left[r]);
-                }
-            }
+    for (at, v) in (0..PANELS).flat_map(|p| (0..VECTORS).map(move |v| (p, v))) {
+        for (sums, left) in sums.iter_mut().zip(left) {
+            let sum = &mut sums[at][v];
+            // SAFETY: the caller's promise.
+            unsafe { *sum = P::add(*sum, weights.add(at * block + v * P::BYTES), left) }
         }
     }
 }
