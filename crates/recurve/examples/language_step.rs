@@ -1,0 +1,116 @@
+//! How long one whole training step of a language model takes.
+//!
+//! Embedding of 128, two LSTM layers of 512, softmax over the vocabulary, gradient clipping, Adam;
+//! 50 sequences of 50 tokens. The stream of tokens is random: the work is that of a text, and so is the
+//! way: batches from lanes, the state carried on, weights packed anew after each step.
+//!
+//! ```text
+//! cargo run --release -p recurve --example language_step -- --vocabulary 10000 --precision f32
+//! ```
+//!
+//! prints one line of JSON: the median and the least milliseconds of a step, and tokens per second.
+
+use recurve::train::clip::Clip;
+use recurve::train::config::{Config, Task};
+use recurve::train::data::Lanes;
+use recurve::train::loss::{Loss, Outputs, Targets};
+use recurve::train::optimiser::{Adam, Optimiser, OptimiserConfig};
+use recurve::train::trainer::initialise;
+use recurve::{
+    Batch, CellKind, Description, Engine, Input, Mode, Model, Network, Noise, Recurrent, State,
+};
+use std::time::Instant;
+
+const SEQUENCES: usize = 50;
+const STEPS: usize = 50;
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+fn main() -> Result<()> {
+    let mut vocabulary = 65;
+    let mut threads = 0;
+    let mut seconds = 5.0;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    for pair in arguments.chunks(2) {
+        let [key, value] = pair else { return Err(format!("{} needs a value", pair[0]).into()) };
+        match key.as_str() {
+            "--vocabulary" => vocabulary = value.parse()?,
+            "--precision" if value == "f32" => {}
+            "--precision" => return Err(format!("precision `{value}`; there is f32").into()),
+            "--threads" => threads = value.parse()?,
+            "--seconds" => seconds = value.parse()?,
+            _ => return Err(format!("there is no option `{key}`").into()),
+        }
+    }
+    let mut engine = Engine::detect()?;
+    if threads > 0 {
+        engine = engine.with_threads(threads);
+    }
+    let description = Description::tokens(vocabulary)
+        .embedding(128)
+        .recurrent(Recurrent::new(CellKind::Lstm, 512).layers(2))
+        .linear(vocabulary);
+    let mut model = Model::<f32>::new(description)?;
+    initialise(&mut model, &Config::of(Task::Language).initialise, 1)?;
+    let weights = model.values().len();
+    let mut network = Network::new(model.description(), engine)?;
+    let mut adam = Optimiser::new(OptimiserConfig::Adam(Adam::default()), weights)?;
+    let clip = Clip::Norm { limit: 1.0 };
+    let loss = Loss::CrossEntropy { label_smoothing: 0.0 };
+    let mut state = State::zero(model.description(), SEQUENCES);
+    let mut gradients = vec![0.0; weights];
+    let mut d_outputs = vec![];
+
+    // A multiplicative generator: any tokens will do.
+    let mut seed = 1_u64;
+    let tokens: Vec<u32> = (0..SEQUENCES * STEPS * 40 + 1)
+        .map(|_| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (seed >> 33) as u32 % vocabulary as u32
+        })
+        .collect();
+    let lanes = Lanes::new(&tokens, SEQUENCES, STEPS)?;
+
+    network.load(model.values(), true);
+    let (mut times, mut losses) = (vec![], vec![]);
+    let begun = Instant::now();
+    let mut step = 0;
+    while times.len() < 5 || begun.elapsed().as_secs_f64() < seconds {
+        let started = Instant::now();
+        let at = step % lanes.batches();
+        if at == 0 {
+            state.reset();
+        }
+        let tokens = lanes.batch(at);
+        let batch = Batch::new(tokens.steps, SEQUENCES, Input::Tokens(&tokens.x));
+        let noise = Noise { seed: 1, step: step as u64 };
+        let y = network.forward(&batch, Some(&mut state), Mode::Train(noise))?;
+        d_outputs.resize(y.len(), 0.0);
+        let targets = Targets::Classes(&tokens.y);
+        let value = loss.backward(Outputs::new(y, vocabulary), targets, &mut d_outputs)?;
+        network.backward(&d_outputs, &mut gradients, None)?;
+        clip.apply(&mut gradients);
+        adam.step(model.values_mut(), &gradients, 1e-3)?;
+        network.load(model.values(), true);
+        if step >= 3 {
+            times.push(started.elapsed().as_secs_f64() * 1e3);
+        }
+        losses.push(value.mean);
+        step += 1;
+    }
+    times.sort_by(f64::total_cmp);
+    let median = times[times.len() / 2];
+    println!(
+        "{{\"vocabulary\": {vocabulary}, \"precision\": \"f32\", \"threads\": {}, \"isa\": \"{}\", \
+         \"ms\": {median:.1}, \"min_ms\": {:.1}, \"tokens_per_s\": {:.0}, \"steps\": {}, \
+         \"loss\": [{:.4}, {:.4}]}}",
+        engine.threads(),
+        engine.isa(),
+        times[0],
+        (SEQUENCES * STEPS) as f64 / median * 1e3,
+        times.len(),
+        losses[0],
+        losses[losses.len() - 1]
+    );
+    Ok(())
+}
