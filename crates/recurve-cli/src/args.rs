@@ -84,6 +84,9 @@ pub(crate) struct Train {
     /// Threads to use; all if absent. The number changes the time, never the result.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) threads: Option<u32>,
+    /// Tell at the end where the time went, per layer and phase.
+    #[arg(long)]
+    pub(crate) profile: bool,
     /// Show no progress and no notes.
     #[arg(long, short)]
     pub(crate) quiet: bool,

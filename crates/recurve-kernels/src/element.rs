@@ -41,6 +41,8 @@ pub trait Element: Real + Plain {
     fn portable_sigmoid(x: Array4<Self>) -> Array4<Self>;
     /// The portable vector's hyperbolic tangent.
     fn portable_tanh(x: Array4<Self>) -> Array4<Self>;
+    /// The portable vector's exponential.
+    fn portable_exp(x: Array4<Self>) -> Array4<Self>;
     /// Memory of this thread for copies of operands, kept from product to product.
     fn with_copies<R>(work: impl FnOnce(&mut Buffer<Self>) -> R) -> R;
 }
@@ -69,6 +71,10 @@ impl Element for f32 {
     fn portable_tanh(x: Array4<f32>) -> Array4<f32> {
         crate::math::tanh(x)
     }
+    #[inline(always)]
+    fn portable_exp(x: Array4<f32>) -> Array4<f32> {
+        crate::math::exp(x)
+    }
     with_copies!(f32);
 }
 
@@ -84,6 +90,10 @@ impl Element for f64 {
     #[inline(always)]
     fn portable_tanh(x: Array4<f64>) -> Array4<f64> {
         x.by_lane(Lanes::tanh)
+    }
+    #[inline(always)]
+    fn portable_exp(x: Array4<f64>) -> Array4<f64> {
+        x.by_lane(crate::exp64::exp_nonpositive)
     }
     with_copies!(f64);
 }

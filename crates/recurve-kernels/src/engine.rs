@@ -9,6 +9,8 @@ use std::any::TypeId;
 
 /// Work below which waking another thread costs more than it brings, in floating-point operations.
 const WORTH_A_THREAD: usize = 2_000_000;
+/// The same in numbers that are read and written once.
+const WORTH_A_PASS: usize = 1 << 16;
 
 /// In which numbers the operands of the matrix products are. Sums, states, biases, gradients and the
 /// weights that a model keeps are in the element of the layer, whatever the operands are.
@@ -124,6 +126,11 @@ impl Engine {
 
     pub(crate) fn lanes<E: Element>(self) -> usize {
         Tiles::<E>::new(self.isa).lanes
+    }
+
+    /// The threads that a pass over `elements` numbers in memory is worth.
+    pub fn threads_over(self, elements: usize) -> usize {
+        if elements < WORTH_A_PASS { 1 } else { self.threads }
     }
 
     /// The threads that `operations` are worth.

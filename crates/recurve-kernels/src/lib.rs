@@ -26,24 +26,33 @@
 //! builds.
 
 mod detect;
+mod each;
 mod element;
 mod engine;
+mod exp64;
 mod gemm;
 mod half;
 mod isa;
+mod loops;
 mod math;
 mod memory;
 mod pool;
+pub mod profile;
 mod recurrent;
+mod softmax;
 
 pub use detect::{Isa, UnknownIsa};
+pub use each::each;
 pub use element::Element;
 pub use engine::{Engine, Precision};
+pub use exp64::exp_nonpositive;
 pub use gemm::{Matrix, Packed, Start, product};
 pub use half::HalfIsa;
+pub use loops::Loops;
 pub use memory::{Buffer, Plain, Rows, RowsMut};
 pub use pool::{Member, available_threads, together};
 pub use recurrent::{
     CellKernels, Errors, INT8_DEPTH, Keep, RecurrentLayer, Sequences, Steps, Tape, Weights,
     WeightsMut, bf16_of, int8_of, int8_scale,
 };
+pub use softmax::{LogSum, Softmax};

@@ -113,6 +113,16 @@ impl Order {
         })
     }
 
+    /// The step and the caller's sequence of a row.
+    pub(crate) fn place(&self, row: usize) -> (usize, usize) {
+        let (mut low, mut high) = (0, self.steps.count());
+        while high - low > 1 {
+            let middle = (low + high) / 2;
+            if self.steps.first_row(middle) <= row { low = middle } else { high = middle }
+        }
+        (low, self.sequence[row - self.steps.first_row(low)])
+    }
+
     /// The values of the rows out of `[T, B]`.
     pub fn gather<V: Copy>(&self, from: &[V], to: &mut Vec<V>) {
         let batch = self.sequence.len();

@@ -49,12 +49,12 @@ mod state;
 pub use batch::{Batch, Input, Order};
 pub use description::{Bias, CellKind, Description, InputKind, Layer, Pooling, Recurrent};
 pub use error::{Error, Result};
-pub use layers::{Mode, Noise};
+pub use layers::{Judge, Mode, Noise};
 pub use memory::Memory;
 pub use network::Network;
 pub use parameters::{Entries, Entry, Model, Role};
 pub use recurve_kernels::{
-    Element, Engine, HalfIsa, Isa, Precision, Rows, bf16_of, int8_of, int8_scale,
+    Element, Engine, HalfIsa, Isa, Precision, Rows, bf16_of, int8_of, int8_scale, profile,
 };
 pub use session::Session;
 pub use state::{Part, State};

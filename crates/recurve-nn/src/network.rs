@@ -4,12 +4,13 @@ use crate::batch::{Batch, Input, Order};
 use crate::description::{Description, InputKind, Layer};
 use crate::error::{Error, Result};
 use crate::layers::{
-    Back, Context, Dropout, Embedding, Flow, LayerNorm, Linear, Mask, Mode, Node, Pool, Signal,
-    Stack,
+    Back, Context, Dropout, Embedding, Flow, Judge, LayerNorm, Linear, Mask, Mode, Node, Noise,
+    Pool, Signal, Stack,
 };
 use crate::memory::Memory;
 use crate::parameters::Entries;
 use crate::state::State;
+use recurve_kernels::profile::span;
 use recurve_kernels::{Element, Engine, INT8_DEPTH, Precision, Rows};
 use std::any::TypeId;
 
@@ -17,8 +18,11 @@ use std::any::TypeId;
 /// need. One network serves one thread at a time; its memory is kept from batch to batch, and grows with
 /// the largest.
 pub struct Network<E: Element> {
+    engine: Engine,
     description: Description,
     nodes: Vec<Box<dyn Node<E>>>,
+    /// What each node is called in a profile.
+    names: Vec<String>,
     parameters: usize,
     precision: Precision,
     input_gradient: bool,
@@ -55,6 +59,8 @@ impl<E: Element> Network<E> {
         check_precision::<E>(&widths, engine.precision())?;
         let entries = Entries::of(description)?;
         let mut nodes: Vec<Box<dyn Node<E>>> = vec![];
+        let names = description.layers.iter().enumerate();
+        let names = names.map(|(at, layer)| format!("{at}.{}", name(layer))).collect();
         let (mut states, mut pooled, mut reverse_from) = (0, false, usize::MAX);
         for (at, layer) in description.layers.iter().enumerate() {
             let (input, output) = (widths[at], widths[at + 1]);
@@ -63,7 +69,7 @@ impl<E: Element> Network<E> {
             };
             nodes.push(match layer {
                 Layer::Embedding { width } => {
-                    Box::new(Embedding::new(*width, range("embedding.weight")))
+                    Box::new(Embedding::new(engine, *width, range("embedding.weight")))
                 }
                 Layer::Recurrent(stack) => {
                     let first = states;
@@ -73,8 +79,8 @@ impl<E: Element> Network<E> {
                 }
                 Layer::Dropout { rate } => {
                     // Ids of stacks have their layer in the low half.
-                    let mask = Mask::new((at as u64) << 32 | u64::from(u32::MAX), *rate, output);
-                    Box::new(Dropout::new(engine, mask, pooled))
+                    let id = (at as u64) << 32 | u64::from(u32::MAX);
+                    Box::new(Dropout::new(Mask::new(engine, id, *rate, output), pooled))
                 }
                 Layer::LayerNorm => Box::new(LayerNorm::new(
                     engine,
@@ -93,8 +99,10 @@ impl<E: Element> Network<E> {
             });
         }
         Ok(Self {
+            engine,
             description: description.clone(),
             nodes,
+            names,
             parameters: entries.len(),
             precision: engine.precision(),
             input_gradient: false,
@@ -119,13 +127,19 @@ impl<E: Element> Network<E> {
     pub fn load(&mut self, values: &[E], backward: bool) {
         assert_eq!(values.len(), self.parameters, "the weights are those of the description");
         let backward = backward && self.precision != Precision::Int8;
-        for node in &mut self.nodes {
+        for (node, name) in self.nodes.iter_mut().zip(&self.names) {
+            let _span = span(name);
+            let _span = span("pack");
             node.load(values, backward);
         }
         self.ready = if backward { Ready::Backward } else { Ready::Forward };
         self.mode = Mode::Infer;
     }
 
+    /// Its instructions and threads.
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
     /// What the network is made of.
     pub fn description(&self) -> &Description {
         &self.description
@@ -159,6 +173,105 @@ impl<E: Element> Network<E> {
         state: Option<&mut State<E>>,
         mode: Mode,
     ) -> Result<&[E]> {
+        self.forward_through(batch, state, mode, self.nodes.len())?;
+        self.mode = mode;
+        Ok(self.collect())
+    }
+
+    /// As [`Network::forward`] for inference, but the outputs go to `judge` as they come. Where the
+    /// last layer is linear, only a piece of them is in memory at any time.
+    ///
+    /// # Errors
+    /// As [`Network::forward`].
+    pub fn visit(
+        &mut self,
+        batch: &Batch<'_, E>,
+        state: Option<&mut State<E>>,
+        judge: &mut Judge<'_, E>,
+    ) -> Result<()> {
+        let until = self.nodes.len() - usize::from(self.has_head());
+        self.forward_through(batch, state, Mode::Infer, until)?;
+        if until == self.nodes.len() {
+            self.collect_own();
+            judge(0..self.output_rows(), self.output.data_mut());
+            return Ok(());
+        }
+        let (below, last) = self.nodes.split_at_mut(until);
+        let input = signal(below, &self.description, &self.tokens, &self.values);
+        if let Some(head) = last[0].head() {
+            let _span = span(&self.names[until]);
+            head.visit(input, judge);
+        }
+        Ok(())
+    }
+
+    /// A training pass over a batch, forward and backward: `judge` gets the outputs as they come and
+    /// replaces them by their gradients; those of all weights overwrite `gradients`. `state` as in
+    /// [`Network::forward`]; nothing comes back from the states after the batch.
+    ///
+    /// The result is that of [`Network::forward`] and [`Network::backward`], to the bit. Where the last
+    /// layer is linear, only a piece of the outputs is in memory at any time.
+    ///
+    /// # Errors
+    /// As [`Network::forward`] and [`Network::backward`].
+    pub fn learn(
+        &mut self,
+        batch: &Batch<'_, E>,
+        state: Option<&mut State<E>>,
+        noise: Noise,
+        judge: &mut Judge<'_, E>,
+        gradients: &mut [E],
+    ) -> Result<()> {
+        self.check_backward()?;
+        if gradients.len() != self.parameters {
+            let (found, expected) = (gradients.len(), self.parameters);
+            let text = format!("gradients of {found} weights, expected {expected}");
+            return Err(Error::new(text));
+        }
+        let mode = Mode::Train(noise);
+        let until = self.nodes.len() - usize::from(self.has_head());
+        self.forward_through(batch, state, mode, until)?;
+        if until == self.nodes.len() {
+            self.collect_own();
+            let _span = span("loss");
+            judge(0..self.output_rows(), self.output.data_mut());
+        } else {
+            let (below, last) = self.nodes.split_at_mut(until);
+            let input = signal(below, &self.description, &self.tokens, &self.values);
+            if let Some(head) = last[0].head() {
+                let _span = span(&self.names[until]);
+                head.learn(input, judge, until > 0 || self.input_gradient, gradients);
+            }
+        }
+        let output = std::mem::replace(&mut self.output, Flow::tight(0));
+        let dy = (until == self.nodes.len()).then(|| output.rows());
+        self.backward_from(until, mode, dy, gradients, None);
+        self.output = output;
+        Ok(())
+    }
+
+    /// The order in which the rows of `batch` will come.
+    ///
+    /// # Errors
+    /// Where the batch does not fit the model.
+    pub fn prepare(&mut self, batch: &Batch<'_, E>) -> Result<&Order> {
+        self.mode = Mode::Infer;
+        self.arrange(batch)?;
+        Ok(&self.order)
+    }
+
+    fn has_head(&mut self) -> bool {
+        self.nodes.last_mut().is_some_and(|node| node.head().is_some())
+    }
+
+    /// Runs the first `until` layers.
+    fn forward_through(
+        &mut self,
+        batch: &Batch<'_, E>,
+        state: Option<&mut State<E>>,
+        mode: Mode,
+        until: usize,
+    ) -> Result<()> {
         self.mode = Mode::Infer;
         if self.ready == Ready::Nothing {
             return Err(Error::new("the network has no weights yet; load them first"));
@@ -173,7 +286,10 @@ impl<E: Element> Network<E> {
                          the precision `f32` and make them afterwards";
             return Err(Error::new(text));
         }
-        self.take(batch)?;
+        {
+            let _span = span("batch to rows");
+            self.take(batch)?;
+        }
         match &state {
             Some(state) => self.check_state(state)?,
             None if self.state.batch() == batch.batch => self.state.reset(),
@@ -182,23 +298,36 @@ impl<E: Element> Network<E> {
         let parts = state.map_or_else(|| self.state.parts_mut(), State::parts_mut);
         let (order, resets) = (&self.order, self.resets.as_slice());
         let context = Context { order, resets, mode, memory: self.memory };
-        for at in 0..self.nodes.len() {
+        for at in 0..until {
             let (below, rest) = self.nodes.split_at_mut(at);
-            let input = match below.last() {
-                Some(node) => Signal::Rows(node.output()),
-                None => input(&self.description, &self.tokens, &self.values),
-            };
+            let input = signal(below, &self.description, &self.tokens, &self.values);
+            let _span = span(&self.names[at]);
+            let _span = span("forward");
             rest[0].forward(&context, input, parts);
         }
+        Ok(())
+    }
+
+    fn output_rows(&self) -> usize {
+        if self.description.is_pooled() { self.order.sequences().len() } else { self.order.rows() }
+    }
+
+    /// The outputs of the last layer, row after row.
+    fn collect(&mut self) -> &[E] {
         let rows = self.nodes.last().map_or_else(|| self.values.rows(), |node| node.output());
-        copy(
-            rows,
-            &mut self.output,
-            self.order.rows(),
-            self.description.is_pooled().then_some(batch.batch),
-        );
-        self.mode = mode;
-        Ok(self.output.rows().data())
+        if rows.stride() > rows.width() {
+            self.collect_own();
+            return self.output.rows().data();
+        }
+        let rows = self.nodes.last().map_or_else(|| self.values.rows(), |node| node.output());
+        &rows.data()[..self.output_rows() * rows.width()]
+    }
+
+    /// The same in memory of their own.
+    fn collect_own(&mut self) {
+        self.output.resize(self.output_rows());
+        let rows = self.nodes.last().map_or_else(|| self.values.rows(), |node| node.output());
+        self.output.fill_rows(self.engine, |row, to| to.copy_from_slice(rows.row(row)));
     }
 
     /// Goes back through the last batch: from the gradient of the output, row by row, to that of all
@@ -218,11 +347,9 @@ impl<E: Element> Network<E> {
             let text = "backward follows a forward pass for training, one backward for each";
             return Err(Error::new(text));
         }
-        if self.ready != Ready::Backward {
-            let text = "the weights are loaded for forward only; load them for backward too";
-            return Err(Error::new(text));
-        }
-        let (width, expected) = (self.output_width(), self.output.rows().data().len());
+        self.check_backward()?;
+        let width = self.output_width();
+        let expected = self.output_rows() * width;
         if d_output.len() != expected || gradients.len() != self.parameters {
             return Err(Error::new(format!(
                 "gradients of {} outputs and {} weights, expected {expected} and {}",
@@ -231,27 +358,53 @@ impl<E: Element> Network<E> {
                 self.parameters
             )));
         }
+        if let Some(state) = &d_state {
+            self.check_state(state)?;
+        }
+        let mode = std::mem::replace(&mut self.mode, Mode::Infer);
+        let dy = Rows::new(d_output, width, width);
+        self.backward_from(self.nodes.len(), mode, Some(dy), gradients, d_state);
+        Ok(())
+    }
+
+    /// Back through the first `until` layers, from the gradient of their output: `dy`, or that of the
+    /// input of the layer above.
+    fn backward_from(
+        &mut self,
+        until: usize,
+        mode: Mode,
+        dy: Option<Rows<'_, E>>,
+        gradients: &mut [E],
+        d_state: Option<&mut State<E>>,
+    ) {
         match &d_state {
-            Some(state) => self.check_state(state)?,
+            Some(_) => {}
             None if self.state.batch() == self.order.sequences().len() => self.state.reset(),
             None => self.state = State::zero(&self.description, self.order.sequences().len()),
         }
         let parts = d_state.map_or_else(|| self.state.parts_mut(), State::parts_mut);
         let (order, resets) = (&self.order, self.resets.as_slice());
-        let mode = std::mem::replace(&mut self.mode, Mode::Infer);
         let context = Context { order, resets, mode, memory: self.memory };
-        for at in (0..self.nodes.len()).rev() {
+        for at in (0..until).rev() {
             let (below, rest) = self.nodes.split_at_mut(at);
             let [node, above @ ..] = rest else { unreachable!("`at` counts the nodes") };
-            let input = match below.last() {
-                Some(node) => Signal::Rows(node.output()),
-                None => input(&self.description, &self.tokens, &self.values),
+            let input = signal(below, &self.description, &self.tokens, &self.values);
+            let dy = match (dy, above.first()) {
+                (Some(dy), _) if at + 1 == until => dy,
+                (_, Some(above)) => above.d_input(),
+                (_, None) => unreachable!("the last layer has a gradient given"),
             };
-            let dy = above
-                .first()
-                .map_or_else(|| Rows::new(d_output, width, width), |above| above.d_input());
             let input_wanted = at > 0 || self.input_gradient;
+            let _span = span(&self.names[at]);
+            let _span = span("backward");
             node.backward(&context, input, Back { dy, d_states: parts, input_wanted, gradients });
+        }
+    }
+
+    fn check_backward(&self) -> Result<()> {
+        if self.ready != Ready::Backward {
+            let text = "the weights are loaded for forward only; load them for backward too";
+            return Err(Error::new(text));
         }
         Ok(())
     }
@@ -278,8 +431,8 @@ impl<E: Element> Network<E> {
         }))
     }
 
-    /// Copies the rows of a batch in the order of the layers.
-    fn take(&mut self, batch: &Batch<'_, E>) -> Result<()> {
+    /// Finds the order of the rows of a batch.
+    fn arrange(&mut self, batch: &Batch<'_, E>) -> Result<()> {
         check_sizes(batch, self.description.input)?;
         let is_of = |order: &Order| order.is_of(batch.steps, batch.batch, batch.lengths);
         if !is_of(&self.order) {
@@ -288,6 +441,12 @@ impl<E: Element> Network<E> {
         if !is_of(&self.order) {
             self.order = Order::new(batch.steps, batch.batch, batch.lengths)?;
         }
+        Ok(())
+    }
+
+    /// Copies the rows of a batch in the order of the layers.
+    fn take(&mut self, batch: &Batch<'_, E>) -> Result<()> {
+        self.arrange(batch)?;
         self.resets.clear();
         if let Some(resets) = batch.resets.filter(|resets| resets.contains(&true)) {
             self.order.gather(resets, &mut self.resets);
@@ -306,10 +465,10 @@ impl<E: Element> Network<E> {
             }
             (Input::Values(values), InputKind::Values { width }) => {
                 self.values.resize(self.order.rows());
-                for (row, t, b) in self.order.places() {
-                    let from = &values[(t * batch.batch + b) * width..][..width];
-                    self.values.row_mut(row).copy_from_slice(from);
-                }
+                self.values.fill_rows(self.engine, |row, to| {
+                    let (t, b) = self.order.place(row);
+                    to.copy_from_slice(&values[(t * batch.batch + b) * width..][..width]);
+                });
                 Ok(())
             }
             _ => unreachable!("the kind of input was checked"),
@@ -337,6 +496,18 @@ fn check_precision<E: Element>(widths: &[usize], precision: Precision) -> Result
     }
 }
 
+/// What a layer is called: as in the names of its weights.
+fn name(layer: &Layer) -> &'static str {
+    match layer {
+        Layer::Embedding { .. } => "embedding",
+        Layer::Recurrent(_) => "recurrent",
+        Layer::Dropout { .. } => "dropout",
+        Layer::LayerNorm => "layer-norm",
+        Layer::Pool { .. } => "pool",
+        Layer::Linear { .. } => "linear",
+    }
+}
+
 /// Whether the slices of a batch are as long as it says, and of the kind that the model reads.
 fn check_sizes<E: Element>(batch: &Batch<'_, E>, kind: InputKind) -> Result<()> {
     let (t, b) = (batch.steps, batch.batch);
@@ -360,21 +531,16 @@ fn check_sizes<E: Element>(batch: &Batch<'_, E>, kind: InputKind) -> Result<()> 
     Ok(())
 }
 
-fn input<'a, E: Element>(
+/// What the layer above `below` reads.
+fn signal<'a, E: Element>(
+    below: &'a [Box<dyn Node<E>>],
     description: &Description,
     tokens: &'a [u32],
     values: &'a Flow<E>,
 ) -> Signal<'a, E> {
-    match description.input {
-        InputKind::Tokens { .. } => Signal::Tokens(tokens),
-        InputKind::Values { .. } => Signal::Rows(values.rows()),
-    }
-}
-
-fn copy<E: Element>(from: Rows<'_, E>, to: &mut Flow<E>, rows: usize, pooled: Option<usize>) {
-    let rows = pooled.unwrap_or(rows);
-    to.resize(rows);
-    for row in 0..rows {
-        to.row_mut(row).copy_from_slice(from.row(row));
+    match (below.last(), description.input) {
+        (Some(node), _) => Signal::Rows(node.output()),
+        (None, InputKind::Tokens { .. }) => Signal::Tokens(tokens),
+        (None, InputKind::Values { .. }) => Signal::Rows(values.rows()),
     }
 }

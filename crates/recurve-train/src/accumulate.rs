@@ -9,9 +9,15 @@ use crate::error::{Error, Result};
 use recurve_cell::Real;
 
 /// The weighted mean of gradients and losses since the last [`clear`](Accumulator::clear).
+///
+/// A batch writes its gradient into [`Accumulator::room`], then [`Accumulator::add`] takes it in. The
+/// room of the first batch is the mean itself, so a step of one batch copies nothing and needs no memory
+/// beside the gradient.
 #[derive(Clone, Debug)]
 pub struct Accumulator<F> {
     grads: Vec<F>,
+    /// The gradient of a batch that is not the first; empty until there is one.
+    next: Vec<F>,
     loss: f64,
     weight: f64,
     batches: usize,
@@ -20,22 +26,24 @@ pub struct Accumulator<F> {
 impl<F: Real> Accumulator<F> {
     /// For gradients of `len` parameters.
     pub fn new(len: usize) -> Self {
-        Self { grads: vec![F::default(); len], loss: 0.0, weight: 0.0, batches: 0 }
+        Self { grads: vec![F::default(); len], next: vec![], loss: 0.0, weight: 0.0, batches: 0 }
     }
 
-    /// Adds the gradient and the loss of one batch, both means over `weight` counted rows. A batch
-    /// of weight 0 changes no mean.
+    /// Where the gradient of the next batch is to be written: all of it, whatever stands there.
+    pub fn room(&mut self) -> &mut [F] {
+        if self.weight == 0.0 {
+            return &mut self.grads;
+        }
+        self.next.resize(self.grads.len(), F::default());
+        &mut self.next
+    }
+
+    /// Takes in what stands in the room, and the loss beside it: both means over `weight` counted
+    /// rows. A batch of weight 0 changes no mean.
     ///
     /// # Errors
-    /// Another number of gradients, or a weight that is negative or not finite.
-    pub fn add(&mut self, grads: &[F], loss: f64, weight: f64) -> Result<()> {
-        if grads.len() != self.grads.len() {
-            return Err(Error::usage(format!(
-                "gradients of {} parameters cannot join those of {}",
-                grads.len(),
-                self.grads.len()
-            )));
-        }
+    /// A weight that is negative or not finite.
+    pub fn add(&mut self, loss: f64, weight: f64) -> Result<()> {
         if !(weight.is_finite() && weight >= 0.0) {
             return Err(Error::usage(format!(
                 "the weight of a batch must be at least 0, not {weight}"
@@ -45,14 +53,14 @@ impl<F: Real> Accumulator<F> {
         if weight == 0.0 {
             return Ok(());
         }
+        let first = self.weight == 0.0;
         self.weight += weight;
-        let share = weight / self.weight;
-        if share == 1.0 {
-            self.grads.copy_from_slice(grads);
+        if first {
             self.loss = loss;
             return Ok(());
         }
-        for (mean, g) in self.grads.iter_mut().zip(grads) {
+        let share = weight / self.weight;
+        for (mean, g) in self.grads.iter_mut().zip(&self.next) {
             *mean = F::from_f64(mean.to_f64() + (g.to_f64() - mean.to_f64()) * share);
         }
         self.loss += (loss - self.loss) * share;
@@ -69,14 +77,16 @@ impl<F: Real> Accumulator<F> {
         self.loss
     }
 
-    /// The mean gradient, to be clipped and given to the optimiser; 0 where nothing counted.
-    pub fn grads_mut(&mut self) -> &mut [F] {
-        &mut self.grads
+    /// The mean gradient, to be given to the optimiser; 0 where nothing counted.
+    pub fn grads(&mut self) -> &[F] {
+        if self.weight == 0.0 {
+            self.grads.fill(F::default());
+        }
+        &self.grads
     }
 
     /// Forgets everything: the next batch is the first.
     pub fn clear(&mut self) {
-        self.grads.fill(F::default());
         self.loss = 0.0;
         self.weight = 0.0;
         self.batches = 0;
@@ -105,32 +115,38 @@ mod tests {
             let mut d = vec![0.0; range.len()];
             let part = Outputs::new(&outputs[range.clone()], 3).weighted(&weights[first..last]);
             let value = loss.backward(part, Targets::Values(&targets[range]), &mut d).unwrap();
-            sum.add(&[d.iter().sum()], value.mean, value.count).unwrap();
+            sum.room()[0] = d.iter().sum();
+            sum.add(value.mean, value.count).unwrap();
         }
         assert_eq!(sum.batches(), 3);
         assert!((sum.loss() - whole.mean).abs() < 1e-15);
-        assert!((sum.grads_mut()[0] - d_whole.iter().sum::<f64>()).abs() < 1e-15);
+        assert!((sum.grads()[0] - d_whole.iter().sum::<f64>()).abs() < 1e-15);
     }
 
     #[test]
     fn one_batch_is_itself_to_the_bit_and_clear_forgets() {
         let mut sum = Accumulator::<f32>::new(3);
         for grads in [[0.1, -7.3, 1e-30], [f32::MAX, 0.0, -0.3]] {
-            sum.add(&grads, 0.7, 13.0).unwrap();
-            assert_eq!(sum.grads_mut(), grads);
+            sum.room().copy_from_slice(&grads);
+            sum.add(0.7, 13.0).unwrap();
+            assert_eq!(sum.grads(), grads);
             assert_eq!(sum.loss(), 0.7);
-            sum.add(&[f32::NAN; 3], f64::NAN, 0.0).unwrap();
-            assert_eq!(sum.grads_mut(), grads);
+            sum.room().fill(f32::NAN);
+            sum.add(f64::NAN, 0.0).unwrap();
+            assert_eq!(sum.grads(), grads);
             sum.clear();
             assert_eq!((sum.batches(), sum.loss()), (0, 0.0));
-            assert_eq!(sum.grads_mut(), [0.0; 3]);
+            assert_eq!(sum.grads(), [0.0; 3]);
         }
     }
 
     #[test]
     fn what_does_not_fit_is_refused() {
         let mut sum = Accumulator::<f32>::new(2);
-        assert!(sum.add(&[1.0], 0.0, 1.0).unwrap_err().to_string().contains("2"));
-        assert!(sum.add(&[1.0; 2], 0.0, f64::NAN).unwrap_err().to_string().contains("NaN"));
+        assert!(sum.add(0.0, f64::NAN).unwrap_err().to_string().contains("NaN"));
+        assert!(sum.add(0.0, -1.0).is_err());
+        sum.room().fill(f32::NAN);
+        sum.add(0.0, 0.0).unwrap();
+        assert_eq!(sum.grads(), [0.0; 2]);
     }
 }

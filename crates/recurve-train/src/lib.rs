@@ -11,7 +11,7 @@
 //! [`stopping`] and [`nan_policy`] are what happens to a model between two steps; each has a small
 //! description that stands in a configuration and a state that stands in a checkpoint. [`checkpoint`]
 //! is one file that is whole or absent, as [`atomic`] writes all files. [`metrics`] and [`baseline`] say how good a model is, always
-//! beside a naive one. [`generate`] makes the long-time-lag tasks of the literature.
+//! beside a naive one. [`profile`] says where the time of a training went. [`generate`] makes the long-time-lag tasks of the literature.
 //!
 //! [`config`], [`task`] and [`trainer`] put them together, [`run`] is the folder they write, and
 //! [`model_file`] the one file that is enough to predict:
@@ -59,6 +59,7 @@ pub mod model_file;
 pub mod nan_policy;
 mod narrow;
 pub mod optimiser;
+pub mod profile;
 pub mod run;
 pub mod schedule;
 pub mod stopping;

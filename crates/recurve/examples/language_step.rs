@@ -9,15 +9,17 @@
 //! ```
 //!
 //! prints one line of JSON: the median and the least milliseconds of a step, and tokens per second.
+//! `--threads N` and `--seconds S` change how; with `--profile true`, the phases go to standard error.
 
-use recurve::train::clip::Clip;
+use recurve::nn::profile::{Profile, span};
+use recurve::train::clip::{Clip, norm_on};
 use recurve::train::config::{Config, Task};
 use recurve::train::data::Lanes;
-use recurve::train::loss::{Loss, Outputs, Targets};
+use recurve::train::loss::{Loss, Targets};
 use recurve::train::optimiser::{Adam, Optimiser, OptimiserConfig};
 use recurve::train::trainer::initialise;
 use recurve::{
-    Batch, CellKind, Description, Engine, Input, Mode, Model, Network, Noise, Recurrent, State,
+    Batch, CellKind, Description, Engine, Input, Model, Network, Noise, Recurrent, State,
 };
 use std::time::Instant;
 
@@ -30,6 +32,7 @@ fn main() -> Result<()> {
     let mut vocabulary = 65;
     let mut threads = 0;
     let mut seconds = 5.0;
+    let mut profiled = false;
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     for pair in arguments.chunks(2) {
         let [key, value] = pair else { return Err(format!("{} needs a value", pair[0]).into()) };
@@ -39,6 +42,7 @@ fn main() -> Result<()> {
             "--precision" => return Err(format!("precision `{value}`; there is f32").into()),
             "--threads" => threads = value.parse()?,
             "--seconds" => seconds = value.parse()?,
+            "--profile" => profiled = value.parse()?,
             _ => return Err(format!("there is no option `{key}`").into()),
         }
     }
@@ -54,12 +58,12 @@ fn main() -> Result<()> {
     initialise(&mut model, &Config::of(Task::Language).initialise, 1)?;
     let weights = model.values().len();
     let mut network = Network::new(model.description(), engine)?;
-    let mut adam = Optimiser::new(OptimiserConfig::Adam(Adam::default()), weights)?;
+    let adam = Optimiser::new(OptimiserConfig::Adam(Adam::default()), weights)?;
+    let mut adam = adam.with_engine(engine);
     let clip = Clip::Norm { limit: 1.0 };
     let loss = Loss::CrossEntropy { label_smoothing: 0.0 };
     let mut state = State::zero(model.description(), SEQUENCES);
     let mut gradients = vec![0.0; weights];
-    let mut d_outputs = vec![];
 
     // A multiplicative generator: any tokens will do.
     let mut seed = 1_u64;
@@ -73,6 +77,7 @@ fn main() -> Result<()> {
 
     network.load(model.values(), true);
     let (mut times, mut losses) = (vec![], vec![]);
+    let profile = profiled.then(Profile::start);
     let begun = Instant::now();
     let mut step = 0;
     while times.len() < 5 || begun.elapsed().as_secs_f64() < seconds {
@@ -81,22 +86,38 @@ fn main() -> Result<()> {
         if at == 0 {
             state.reset();
         }
-        let tokens = lanes.batch(at);
+        let tokens = {
+            let _span = span("data");
+            lanes.batch(at)
+        };
         let batch = Batch::new(tokens.steps, SEQUENCES, Input::Tokens(&tokens.x));
         let noise = Noise { seed: 1, step: step as u64 };
-        let y = network.forward(&batch, Some(&mut state), Mode::Train(noise))?;
-        d_outputs.resize(y.len(), 0.0);
-        let targets = Targets::Classes(&tokens.y);
-        let value = loss.backward(Outputs::new(y, vocabulary), targets, &mut d_outputs)?;
-        network.backward(&d_outputs, &mut gradients, None)?;
-        clip.apply(&mut gradients);
-        adam.step(model.values_mut(), &gradients, 1e-3)?;
+        let (shape, targets) = ((tokens.y.len(), vocabulary), Targets::Classes(&tokens.y));
+        let mut loss = loss.piecewise(engine, shape, targets, None)?;
+        let mut judge = |rows, outputs: &mut [f32]| loss.backward(rows, outputs);
+        network.learn(&batch, Some(&mut state), noise, &mut judge, &mut gradients)?;
+        let value = loss.value();
+        let norm = {
+            let _span = span("gradient norm");
+            norm_on(engine, &gradients)
+        };
+        {
+            let _span = span("optimiser");
+            adam.step_clipped(model.values_mut(), &gradients, clip.decide(norm), 1e-3)?;
+        }
         network.load(model.values(), true);
         if step >= 3 {
             times.push(started.elapsed().as_secs_f64() * 1e3);
         }
+        assert!(norm.is_finite(), "the gradient is a number");
         losses.push(value.mean);
         step += 1;
+    }
+    if let Some(profile) = profile {
+        for entry in profile.end().0 {
+            let ms = entry.time.as_secs_f64() * 1e3 / step as f64;
+            eprintln!("{ms:9.3} ms  {}", entry.path.join(" / "));
+        }
     }
     times.sort_by(f64::total_cmp);
     let median = times[times.len() / 2];

@@ -6,6 +6,7 @@ use crate::report::Took;
 use crate::signals::Signals;
 use crate::{args, console, report};
 use recurve_train::error::{Error, Result};
+use recurve_train::profile::TrainingProfile;
 use recurve_train::run::RunFolder;
 use recurve_train::task::Evaluation;
 use recurve_train::trainer::{Outcome, Report, Trainer};
@@ -50,6 +51,7 @@ pub(crate) fn run(args: &args::Train, json: bool) -> Result<u8> {
             (fresh.folder.clone(), Some(fresh))
         }
     };
+    trainer.set_profiled(args.profile);
     let mut progress = Progress::new(args.quiet);
     let outcome = trainer.train(&folder, &mut |event| progress.show(&event), &signals.stop);
     progress.end();
@@ -61,9 +63,15 @@ pub(crate) fn run(args: &args::Train, json: bool) -> Result<u8> {
                  recurve train --resume {run}"
             ));
             if json {
-                console::json(&serde_json::json!({
-                    "run": folder.path(), "interrupted": true, "epoch": epoch, "step": step,
-                }))?;
+                console::json(&Stopped {
+                    run: folder.path(),
+                    interrupted: true,
+                    epoch,
+                    step,
+                    profile: trainer.profile(),
+                })?;
+            } else if let Some(profile) = trainer.profile() {
+                tell_profile(profile)?;
             }
             Ok(signals.exit_code())
         }
@@ -75,7 +83,7 @@ pub(crate) fn run(args: &args::Train, json: bool) -> Result<u8> {
                 Evaluation::Language(_) => progress.speed(),
                 Evaluation::Forecast(_) => None,
             };
-            tell(&folder, &result, Time { seconds, speed }, json)?;
+            tell(&folder, &result, (Time { seconds, speed }, trainer.profile()), json)?;
             Ok(0)
         }
         Err(error) => {
@@ -149,6 +157,18 @@ struct Told<'a> {
     seconds: f64,
     #[serde(flatten)]
     report: &'a Report,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<&'a TrainingProfile>,
+}
+
+#[derive(Serialize)]
+struct Stopped<'a> {
+    run: &'a Path,
+    interrupted: bool,
+    epoch: u64,
+    step: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<&'a TrainingProfile>,
 }
 
 /// How long training took, and how fast it was where that is to be told.
@@ -157,7 +177,12 @@ struct Time<'a> {
     speed: Option<&'a str>,
 }
 
-fn tell(folder: &RunFolder, report: &Report, time: Time<'_>, json: bool) -> Result<()> {
+fn tell(
+    folder: &RunFolder,
+    report: &Report,
+    (time, profile): (Time<'_>, Option<&TrainingProfile>),
+    json: bool,
+) -> Result<()> {
     let headline = report::headline(&report.evaluation);
     if json {
         return console::json(&Told {
@@ -166,7 +191,11 @@ fn tell(folder: &RunFolder, report: &Report, time: Time<'_>, json: bool) -> Resu
             headline,
             seconds: (1e3 * time.seconds).round() / 1e3,
             report,
+            profile,
         });
+    }
+    if let Some(profile) = profile {
+        tell_profile(profile)?;
     }
     for line in report.summary() {
         console::line(line)?;
@@ -177,4 +206,22 @@ fn tell(folder: &RunFolder, report: &Report, time: Time<'_>, json: bool) -> Resu
     let next = report::commands(&run, &report.evaluation);
     let first = next.first().map_or("", |(command, _)| command);
     console::line(format!("{} · next: {first} · recurve eval {run}", folder.report().display()))
+}
+
+/// Where the time went, as a table; phases that round to nothing are left out.
+fn tell_profile(profile: &TrainingProfile) -> Result<()> {
+    let mut rows = vec![["layer", "phase", "ms/step", "share"].map(str::to_owned).to_vec()];
+    for phase in profile.phases.iter().filter(|phase| phase.share >= 5e-5) {
+        rows.push(vec![
+            if phase.layer.is_empty() { "-".to_owned() } else { phase.layer.clone() },
+            phase.phase.clone(),
+            format!("{:.3}", phase.ms_per_step),
+            format!("{:.1} %", 100.0 * phase.share),
+        ]);
+    }
+    for line in console::columns(&rows) {
+        console::line(line)?;
+    }
+    let (steps, seconds) = (profile.steps, console::took(profile.seconds));
+    console::line(format!("{steps} steps in {seconds}, all of it above"))
 }

@@ -16,7 +16,7 @@ impl<E: Real> Array4<E> {
         Self(self.0.map(f))
     }
     #[inline(always)]
-    fn pairs(self, other: Self, f: impl Fn(E, E) -> E) -> Self {
+    pub(super) fn pairs(self, other: Self, f: impl Fn(E, E) -> E) -> Self {
         Self(core::array::from_fn(|i| f(self.0[i], other.0[i])))
     }
 }

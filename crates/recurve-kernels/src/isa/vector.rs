@@ -110,7 +110,7 @@ macro_rules! f64_lanes {
         }
         impl $name {
             #[inline(always)]
-            fn each(self, f: impl Fn(f64) -> f64) -> Self {
+            pub(super) fn each(self, f: impl Fn(f64) -> f64) -> Self {
                 let mut lanes = [0.0; $lanes];
                 // SAFETY: the array has as many elements as the vector lanes.
                 unsafe {

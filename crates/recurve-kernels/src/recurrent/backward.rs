@@ -4,6 +4,7 @@ use crate::element::Element;
 use crate::gemm::tile::{Ahead, Cut, Tile, Tiles};
 use crate::memory::{Rows, RowsMut, Shared};
 use crate::pool::{Member, together};
+use crate::profile::span;
 use crate::recurrent::forward::{Forward, Keep, Parts, parts};
 use crate::recurrent::gradients::Gradients;
 use crate::recurrent::layout::Layout;
@@ -203,16 +204,22 @@ impl<E: Element> Backward<'_, E> {
             // overwritten only after they met again.
             unsafe {
                 if self.low {
+                    let _span = span("gates again");
                     let scratch = self.scratch.at(member.index * layout.unit);
                     self.forward.again(times.clone(), &part, scratch);
                 }
-                for t in times.clone().rev() {
-                    self.step(t, &part, &meet);
+                {
+                    let _span = span("steps");
+                    for t in times.clone().rev() {
+                        self.step(t, &part, &meet);
+                    }
+                    member.meet();
                 }
-                member.meet();
                 if let Some(dx) = self.dx {
+                    let _span = span("dx");
                     self.input_errors(&times, member, dx);
                 }
+                let _span = span("weights");
                 self.gradients.add(times, member);
                 if self.low {
                     member.meet();

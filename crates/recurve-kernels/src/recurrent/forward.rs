@@ -4,6 +4,7 @@ use crate::element::Element;
 use crate::gemm::tile::{Ahead, Cut, Tile, Tiles};
 use crate::memory::Rows;
 use crate::pool::{Member, together};
+use crate::profile::span;
 use crate::recurrent::cell::Units;
 use crate::recurrent::layout::Layout;
 use crate::recurrent::places::Places;
@@ -164,7 +165,11 @@ impl<E: Element> Forward<'_, E> {
             }
             for begin in (0..steps.count()).step_by(chunk) {
                 let end = (begin + chunk).min(steps.count());
-                self.input_product(begin..end, &part);
+                {
+                    let _span = span("input product");
+                    self.input_product(begin..end, &part);
+                }
+                let _span = span("steps");
                 for t in begin..end {
                     self.step(t, &part, &meet);
                     if t + 1 < steps.count() {

@@ -10,20 +10,20 @@ use crate::batch::Order;
 use crate::state::Part;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use recurve_kernels::{Buffer, Element, Engine, Rows};
+use recurve_kernels::{Element, Engine, Rows};
 
 /// The factors of one batch: 0 or `1 / (1 - rate)`.
 pub(crate) struct Mask<E: Element> {
+    engine: Engine,
     id: u64,
     rate: f64,
-    width: usize,
-    factors: Buffer<E>,
+    factors: Flow<E>,
 }
 
 impl<E: Element> Mask<E> {
     /// `id` tells the masks of a model apart.
-    pub(crate) fn new(id: u64, rate: f64, width: usize) -> Self {
-        Self { id, rate, width, factors: Buffer::new() }
+    pub(crate) fn new(engine: Engine, id: u64, rate: f64, width: usize) -> Self {
+        Self { engine, id, rate, factors: Flow::tight(width) }
     }
 
     /// Draws the factors for a batch.
@@ -36,24 +36,20 @@ impl<E: Element> Mask<E> {
         let keep = E::from_f64(1.0 / (1.0 - self.rate));
         let threshold = (self.rate * 4_294_967_296.0) as u32;
         let rows = if pooled { order.sequences().len() } else { order.rows() };
-        self.factors.resize(rows * self.width);
-        let mut fill = |row: usize, stream: u64| {
+        self.factors.resize(rows);
+        self.factors.fill_rows(self.engine, |row, factors| {
+            let (t, b) = if pooled { (0, row) } else { order.place(row) };
             let mut rng = base.clone();
-            rng.set_stream(stream);
-            for factor in &mut self.factors[row * self.width..][..self.width] {
+            rng.set_stream(if pooled { b as u64 } else { (b as u64) << 32 | t as u64 });
+            for factor in factors {
                 *factor = if rng.next_u32() < threshold { E::default() } else { keep };
             }
-        };
-        if pooled {
-            (0..rows).for_each(|b| fill(b, b as u64));
-        } else {
-            order.places().for_each(|(row, t, b)| fill(row, (b as u64) << 32 | t as u64));
-        }
+        });
     }
 
     /// The factors of a row.
     pub(crate) fn row(&self, at: usize) -> &[E] {
-        &self.factors[at * self.width..][..self.width]
+        self.factors.rows().row(at)
     }
 }
 
@@ -67,22 +63,22 @@ pub(crate) struct Dropout<E: Element> {
 }
 
 impl<E: Element> Dropout<E> {
-    pub(crate) fn new(engine: Engine, mask: Mask<E>, pooled: bool) -> Self {
-        let (y, dx) = (Flow::tight(mask.width), Flow::padded(engine, mask.width));
+    pub(crate) fn new(mask: Mask<E>, pooled: bool) -> Self {
+        let width = mask.factors.rows().width();
+        let (y, dx) = (Flow::tight(width), Flow::padded(mask.engine, width));
         Self { mask, pooled, active: false, y, dx }
     }
 
     /// Each row of `from` times its factors, if there are any in this pass.
-    fn apply(mask: Option<&Mask<E>>, from: Rows<'_, E>, to: &mut Flow<E>) {
-        let count = from.count();
-        to.resize(count);
-        for row in 0..count {
-            let (from, to) = (from.row(row), to.row_mut(row));
-            match mask {
-                None => to.copy_from_slice(from),
-                Some(mask) => scale(from, mask.row(row), to),
+    fn apply((mask, active): (&Mask<E>, bool), from: Rows<'_, E>, to: &mut Flow<E>) {
+        to.resize(from.count());
+        to.fill_rows(mask.engine, |row, to| {
+            if active {
+                scale(from.row(row), mask.row(row), to);
+            } else {
+                to.copy_from_slice(from.row(row));
             }
-        }
+        });
     }
 }
 
@@ -100,7 +96,7 @@ impl<E: Element> Node<E> for Dropout<E> {
             self.mask.draw(noise, context.order, self.pooled);
             self.active = true;
         }
-        Self::apply(self.active.then_some(&self.mask), input.rows(), &mut self.y);
+        Self::apply((&self.mask, self.active), input.rows(), &mut self.y);
     }
 
     fn output(&self) -> Rows<'_, E> {
@@ -108,7 +104,7 @@ impl<E: Element> Node<E> for Dropout<E> {
     }
 
     fn backward(&mut self, _: &Context<'_>, _: Signal<'_, E>, errors: Back<'_, E>) {
-        Self::apply(self.active.then_some(&self.mask), errors.dy, &mut self.dx);
+        Self::apply((&self.mask, self.active), errors.dy, &mut self.dx);
     }
 
     fn d_input(&self) -> Rows<'_, E> {

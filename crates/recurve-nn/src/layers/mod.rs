@@ -21,7 +21,8 @@ pub(crate) use stack::Stack;
 use crate::batch::Order;
 use crate::memory::Memory;
 use crate::state::Part;
-use recurve_kernels::{Buffer, Element, Engine, Keep, Rows, RowsMut};
+use recurve_kernels::{Buffer, Element, Engine, Keep, Rows, RowsMut, each};
+use std::ops::Range;
 
 /// The source of dropout: the same numbers for the same seed and step, whoever computes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,11 @@ pub enum Mode {
     /// A backward pass will follow. Dropout draws from the noise.
     Train(Noise),
 }
+
+/// What receives the outputs of a model as they come: some rows after the others, each piece with the
+/// numbers of its rows in the order of [`Order`] (or of the sequences, after pooling). It may overwrite
+/// them; in training, it replaces them by the gradients of what is minimised.
+pub type Judge<'a, E> = dyn FnMut(Range<usize>, &mut [E]) + 'a;
 
 /// What is the same for all layers of a pass.
 #[derive(Clone, Copy)]
@@ -95,6 +101,10 @@ pub(crate) trait Node<E: Element>: Send + Sync {
     fn backward(&mut self, context: &Context<'_>, input: Signal<'_, E>, errors: Back<'_, E>);
     /// The gradient of the input.
     fn d_input(&self) -> Rows<'_, E>;
+    /// The layer as one whose outputs can come piece by piece, if it is one.
+    fn head(&mut self) -> Option<&mut Linear<E>> {
+        None
+    }
 }
 
 /// What goes into a backward pass of a layer.
@@ -104,6 +114,23 @@ pub(crate) struct Back<'a, E> {
     pub(crate) input_wanted: bool,
     /// The gradient of all weights of the model.
     pub(crate) gradients: &'a mut [E],
+}
+
+/// Numbers that one thread takes at a time where rows are shared out.
+pub(crate) const PIECE: usize = 1 << 14;
+
+/// Some rows of a [`Flow`].
+pub(crate) struct Piece<'a, E> {
+    data: &'a mut [E],
+    width: usize,
+    stride: usize,
+}
+
+impl<E> Piece<'_, E> {
+    pub(crate) fn rows(&mut self) -> impl Iterator<Item = &mut [E]> {
+        let width = self.width;
+        self.data.chunks_mut(self.stride.max(1)).map(move |row| &mut row[..width])
+    }
 }
 
 /// Rows that a layer owns.
@@ -132,8 +159,29 @@ impl<E: Element> Flow<E> {
     pub(crate) fn rows_mut(&mut self) -> RowsMut<'_, E> {
         RowsMut::new(&mut self.data, self.width, self.stride)
     }
+    /// Some of the rows, to write.
+    pub(crate) fn part_mut(&mut self, rows: Range<usize>) -> RowsMut<'_, E> {
+        let data = &mut self.data[rows.start * self.stride..rows.end * self.stride];
+        RowsMut::new(data, self.width, self.stride)
+    }
     pub(crate) fn row_mut(&mut self, at: usize) -> &mut [E] {
         &mut self.data[at * self.stride..][..self.width]
+    }
+    /// Pieces of some rows each, with the number of the first.
+    pub(crate) fn pieces(&mut self) -> impl Iterator<Item = (usize, Piece<'_, E>)> + Send {
+        let (width, stride) = (self.width, self.stride);
+        let size = (PIECE / stride.max(1)).max(1);
+        let pieces = self.data.chunks_mut((size * stride).max(1)).enumerate();
+        pieces.map(move |(at, data)| (at * size, Piece { data, width, stride }))
+    }
+    /// Fills every row, on the threads that this is worth.
+    pub(crate) fn fill_rows(&mut self, engine: Engine, fill: impl Fn(usize, &mut [E]) + Sync) {
+        let threads = engine.threads_over(self.data.len());
+        each(threads, self.pieces(), |(first, mut piece)| {
+            for (at, row) in piece.rows().enumerate() {
+                fill(first + at, row);
+            }
+        });
     }
     pub(crate) fn data_mut(&mut self) -> &mut [E] {
         &mut self.data

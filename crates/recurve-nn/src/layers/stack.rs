@@ -9,6 +9,7 @@ use crate::cells;
 use crate::description::Recurrent;
 use crate::parameters::Entries;
 use crate::state::Part;
+use recurve_kernels::profile::span;
 use recurve_kernels::{
     Element, Engine, Errors, RecurrentLayer, Rows, Sequences, Tape, Weights, WeightsMut,
 };
@@ -33,13 +34,15 @@ impl<E: Element> Stack<E> {
         let layers = (0..stack.layers).map(|layer| {
             let input = if layer == 0 { input } else { stack.width() };
             let dropped = stack.dropout > 0.0 && layer + 1 < stack.layers;
-            let mask = || Mask::new((at as u64) << 32 | layer as u64, stack.dropout, stack.width());
+            let id = (at as u64) << 32 | layer as u64;
+            let mask = || Mask::new(engine, id, stack.dropout, stack.width());
             let directions = (0..stack.directions()).map(|direction| {
-                let prefix =
-                    format!("{at}.recurrent.{layer}.{}", ["forward", "reverse"][direction]);
-                Direction::new(engine, stack, input, direction == 1, Ranges::new(entries, &prefix))
+                let name = format!("{layer}.{}", ["forward", "reverse"][direction]);
+                let ranges = Ranges::new(entries, &format!("{at}.recurrent.{name}"));
+                Direction { name, ..Direction::new(engine, stack, input, direction == 1, ranges) }
             });
             StackLayer {
+                engine,
                 directions: directions.collect(),
                 mask: dropped.then(mask),
                 active: false,
@@ -56,6 +59,7 @@ impl<E: Element> Stack<E> {
 impl<E: Element> Node<E> for Stack<E> {
     fn load(&mut self, values: &[E], backward: bool) {
         for direction in self.layers.iter_mut().flat_map(|layer| &mut layer.directions) {
+            let _span = span(&direction.name);
             direction.layer.set_weights(direction.ranges.read(values), backward);
         }
     }
@@ -98,6 +102,7 @@ impl<E: Element> Node<E> for Stack<E> {
 
 /// One layer of the stack: its directions, and what joins them.
 struct StackLayer<E: Element> {
+    engine: Engine,
     directions: Vec<Direction<E>>,
     mask: Option<Mask<E>>,
     /// Whether the last pass dropped.
@@ -118,8 +123,10 @@ impl<E: Element> StackLayer<E> {
 
     fn forward(&mut self, context: &Context<'_>, x: Rows<'_, E>, states: &mut [Part<E>]) {
         for (direction, state) in self.directions.iter_mut().zip(states) {
+            let _span = span(&direction.name);
             direction.forward(context, x, state);
         }
+        let _span = span("dropout and join");
         self.active = false;
         if let (Some(mask), Mode::Train(noise)) = (&mut self.mask, context.mode) {
             mask.draw(noise, context.order, false);
@@ -132,18 +139,18 @@ impl<E: Element> StackLayer<E> {
 
     fn join(&mut self, context: &Context<'_>) {
         self.joined.resize(context.order.rows());
-        for (at, direction) in self.directions.iter().enumerate() {
-            let y = direction.tape.output();
-            let own = at * y.width()..(at + 1) * y.width();
-            for (row, mirrored) in context.order.mirror().iter().enumerate() {
-                let from = y.row(if direction.reverse { *mirrored } else { row });
-                let to = &mut self.joined.row_mut(row)[own.clone()];
+        self.joined.fill_rows(self.engine, |row, joined| {
+            for (at, direction) in self.directions.iter().enumerate() {
+                let y = direction.tape.output();
+                let own = at * y.width()..(at + 1) * y.width();
+                let from = y.row(direction.row(context, row));
+                let to = &mut joined[own.clone()];
                 match &self.mask {
-                    Some(mask) if self.active => scale(from, &mask.row(row)[own.clone()], to),
+                    Some(mask) if self.active => scale(from, &mask.row(row)[own], to),
                     _ => to.copy_from_slice(from),
                 }
             }
-        }
+        });
     }
 
     fn output(&self) -> Rows<'_, E> {
@@ -153,23 +160,27 @@ impl<E: Element> StackLayer<E> {
     fn backward(&mut self, context: &Context<'_>, x: Rows<'_, E>, errors: Back<'_, E>) {
         let direct = self.is_plain() && errors.dy.stride() >= self.dy[0].rows().stride();
         if !direct {
+            let _span = span("dropout and join");
             self.part(context, errors.dy);
         }
         let states = errors.d_states.chunks_exact_mut(1);
         for ((direction, dy), d_states) in self.directions.iter_mut().zip(&self.dy).zip(states) {
+            let _span = span(&direction.name);
             let dy = if direct { errors.dy } else { dy.rows() };
             let (input_wanted, gradients) = (errors.input_wanted, &mut *errors.gradients);
             direction.backward(context, x, Back { dy, d_states, input_wanted, gradients });
         }
         if let ([forward, reverse], true) = (&*self.directions, errors.input_wanted) {
+            let _span = span("dropout and join");
             self.dx.resize(context.order.rows());
-            for (row, mirrored) in context.order.mirror().iter().enumerate() {
+            self.dx.fill_rows(self.engine, |row, dx| {
+                let mirrored = context.order.mirror()[row];
                 let (forward, reverse) =
-                    (forward.dx.rows().row(row), reverse.dx.rows().row(*mirrored));
-                for ((dx, f), r) in self.dx.row_mut(row).iter_mut().zip(forward).zip(reverse) {
+                    (forward.dx.rows().row(row), reverse.dx.rows().row(mirrored));
+                for ((dx, f), r) in dx.iter_mut().zip(forward).zip(reverse) {
                     *dx = *f + *r;
                 }
-            }
+            });
         }
     }
 
@@ -178,14 +189,15 @@ impl<E: Element> StackLayer<E> {
         for (at, (direction, dy)) in self.directions.iter().zip(&mut self.dy).enumerate() {
             let own = at * direction.hidden..(at + 1) * direction.hidden;
             dy.resize(context.order.rows());
-            for (row, mirrored) in context.order.mirror().iter().enumerate() {
-                let to = dy.row_mut(if direction.reverse { *mirrored } else { row });
+            dy.fill_rows(self.engine, |row, to| {
+                // Mirroring twice changes nothing: the row that is mirrored here is the one there.
+                let row = direction.row(context, row);
                 let from = &joined.row(row)[own.clone()];
                 match &self.mask {
                     Some(mask) if self.active => scale(from, &mask.row(row)[own.clone()], to),
                     _ => to.copy_from_slice(from),
                 }
-            }
+            });
         }
     }
 
@@ -242,6 +254,8 @@ impl Ranges {
 struct Direction<E: Element> {
     layer: RecurrentLayer<E>,
     tape: Tape<E>,
+    /// What it is called in a profile.
+    name: String,
     ranges: Ranges,
     hidden: usize,
     reverse: bool,
@@ -261,6 +275,7 @@ impl<E: Element> Direction<E> {
         Self {
             layer: RecurrentLayer::new(engine, kernels, input, stack.hidden),
             tape: Tape::new(),
+            name: String::new(),
             ranges,
             hidden: stack.hidden,
             reverse,
@@ -288,12 +303,15 @@ impl<E: Element> Direction<E> {
         take_back(order, &self.after, state);
     }
 
+    /// Where a row stands in this direction's own order, and the reverse.
+    fn row(&self, context: &Context<'_>, row: usize) -> usize {
+        if self.reverse { context.order.mirror()[row] } else { row }
+    }
+
     fn mirror_input(&mut self, context: &Context<'_>, x: Rows<'_, E>) {
         let mirror = context.order.mirror();
         self.x.resize(mirror.len());
-        for (row, from) in mirror.iter().enumerate() {
-            self.x.row_mut(row).copy_from_slice(x.row(*from));
-        }
+        self.x.fill_rows(self.layer.engine(), |row, to| to.copy_from_slice(x.row(mirror[row])));
         self.resets.clear();
         if !context.resets.is_empty() {
             // A sequence that starts at step t ends, seen from its end, before step t - 1.

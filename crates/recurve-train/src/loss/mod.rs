@@ -2,7 +2,8 @@
 //!
 //! Every loss is an explicit pair. [`Loss::forward`] gives the mean over the counted elements;
 //! [`Loss::backward`] gives the same number and writes `d_outputs`, its derivative by each output.
-//! Sums are in `f64` and in a fixed order, so a loss is the same bits for any number of threads.
+//! [`Loss::piecewise`] does either where outputs come some rows at a time, and puts the derivatives in
+//! their place. Sums are in `f64` and in a fixed order, so a loss is the same bits for any number of threads.
 //!
 //! What counts: a row (one step of one sequence) with weight 0, and a class target [`IGNORE`], count
 //! nothing; their outputs are not read and their derivatives are 0, so padding may hold anything.
@@ -13,11 +14,16 @@
 //! decided by [`NanPolicy`](crate::nan_policy::NanPolicy).
 
 mod cross_entropy;
-mod exp;
+mod piecewise;
 mod regression;
 
+pub use piecewise::PiecewiseLoss;
+
 use crate::error::{Error, Result};
-use recurve_cell::Real;
+use cross_entropy::CrossEntropy;
+use piecewise::Rule;
+use recurve_kernels::{Element, Engine, Softmax};
+use regression::{Pointwise, Regression};
 use serde::{Deserialize, Serialize};
 
 /// The class target of a row that counts nothing (padding).
@@ -71,15 +77,7 @@ impl<'a, F> Outputs<'a, F> {
         Self { weights: Some(weights), ..self }
     }
 
-    fn rows(&self) -> usize {
-        self.values.len() / self.width
-    }
-
-    fn weight(&self, row: usize) -> f64 {
-        self.weights.map_or(1.0, |weights| f64::from(weights[row]))
-    }
-
-    fn check(&self) -> Result<()> {
+    fn rows(&self) -> Result<usize> {
         if self.width == 0 || !self.values.len().is_multiple_of(self.width) {
             return Err(Error::usage(format!(
                 "a loss needs outputs [rows, width]; {} numbers do not fill rows of width {}",
@@ -87,10 +85,24 @@ impl<'a, F> Outputs<'a, F> {
                 self.width
             )));
         }
-        let Some(weights) = self.weights else {
+        Ok(self.values.len() / self.width)
+    }
+}
+
+/// A weight for each row, or 1 for all.
+#[derive(Clone, Copy, Debug)]
+struct Weights<'a>(Option<&'a [f32]>);
+
+impl Weights<'_> {
+    fn of(self, row: usize) -> f64 {
+        self.0.map_or(1.0, |weights| f64::from(weights[row]))
+    }
+
+    fn check(self, rows: usize) -> Result<()> {
+        let Some(weights) = self.0 else {
             return Ok(());
         };
-        expect_length("weights [rows]", self.rows(), weights.len())?;
+        expect_length("weights [rows]", rows, weights.len())?;
         match weights.iter().position(|w| !w.is_finite() || *w < 0.0) {
             Some(row) => Err(Error::usage(format!(
                 "the loss weight of row {row} is {}; weights must be finite and at least 0",
@@ -141,12 +153,14 @@ impl Loss {
     /// # Errors
     /// Lengths that do not fit, a class outside the width, a weight that is negative or not finite,
     /// or targets of the wrong sort (cross-entropy wants classes, the others values).
-    pub fn forward<F: Real>(
+    pub fn forward<F: Element>(
         &self,
         outputs: Outputs<'_, F>,
         targets: Targets<'_, F>,
     ) -> Result<LossValue> {
-        self.run(outputs, targets, None)
+        let mut loss = self.over(outputs, targets)?;
+        loss.forward(0..loss.rows, outputs.values);
+        Ok(loss.value())
     }
 
     /// As [`Loss::forward`], and writes `d_outputs [rows, width]`, the derivative of the mean by
@@ -154,54 +168,72 @@ impl Loss {
     ///
     /// # Errors
     /// As [`Loss::forward`]; `d_outputs` is then unspecified.
-    pub fn backward<F: Real>(
+    pub fn backward<F: Element>(
         &self,
         outputs: Outputs<'_, F>,
         targets: Targets<'_, F>,
         d_outputs: &mut [F],
     ) -> Result<LossValue> {
         expect_length("d_outputs [rows, width]", outputs.values.len(), d_outputs.len())?;
-        self.run(outputs, targets, Some(d_outputs))
+        let mut loss = self.over(outputs, targets)?;
+        d_outputs.copy_from_slice(outputs.values);
+        loss.backward(0..loss.rows, d_outputs);
+        Ok(loss.value())
     }
 
-    fn run<F: Real>(
+    fn over<'a, F: Element>(
         &self,
-        outputs: Outputs<'_, F>,
-        targets: Targets<'_, F>,
-        d_outputs: Option<&mut [F]>,
-    ) -> Result<LossValue> {
+        outputs: Outputs<'a, F>,
+        targets: Targets<'a, F>,
+    ) -> Result<PiecewiseLoss<'a, F>> {
+        let engine = Engine::detect().map_err(|error| Error::usage(error.to_string()))?;
+        self.piecewise(engine, (outputs.rows()?, outputs.width), targets, outputs.weights)
+    }
+
+    /// The same loss of outputs `[rows, width]` that come piece by piece, such as those of
+    /// [`Network::learn`](recurve_nn::Network::learn), with a weight for each row if wanted.
+    ///
+    /// # Errors
+    /// As [`Loss::forward`].
+    pub fn piecewise<'a, F: Element>(
+        &self,
+        engine: Engine,
+        (rows, width): (usize, usize),
+        targets: Targets<'a, F>,
+        weights: Option<&'a [f32]>,
+    ) -> Result<PiecewiseLoss<'a, F>> {
         self.validate()?;
-        outputs.check()?;
-        match (*self, targets) {
+        let weights = Weights(weights);
+        weights.check(rows)?;
+        let rule = match (*self, targets) {
             (Loss::CrossEntropy { label_smoothing }, Targets::Classes(classes)) => {
-                expect_length("class targets [rows]", outputs.rows(), classes.len())?;
-                cross_entropy::check(classes, outputs.width)?;
-                let loss = cross_entropy::CrossEntropy { label_smoothing, outputs, classes };
-                Ok(match d_outputs {
-                    None => loss.forward(),
-                    Some(d_outputs) => loss.backward(d_outputs),
-                })
+                expect_length("class targets [rows]", rows, classes.len())?;
+                cross_entropy::check(classes, width)?;
+                let softmax = Softmax::new(engine.isa());
+                Rule::CrossEntropy(CrossEntropy { label_smoothing, classes, softmax })
             }
             (Loss::CrossEntropy { .. }, Targets::Values(_)) => {
-                Err(Error::usage("the cross-entropy needs a class per row as target, not numbers"))
+                let text = "the cross-entropy needs a class per row as target, not numbers";
+                return Err(Error::usage(text));
             }
-            (_, Targets::Classes(_)) => Err(Error::usage(
-                "this loss needs numbers as targets, not classes; use cross-entropy",
-            )),
-            (_, Targets::Values(values)) => {
-                expect_length("targets [rows, width]", outputs.values.len(), values.len())?;
+            (_, Targets::Classes(_)) => {
+                return Err(Error::usage(
+                    "this loss needs numbers as targets, not classes; use cross-entropy",
+                ));
+            }
+            (_, Targets::Values(targets)) => {
+                expect_length("targets [rows, width]", rows * width, targets.len())?;
                 let pointwise = match *self {
-                    Loss::Mae {} => regression::Pointwise::Absolute,
-                    Loss::Huber { delta } => regression::Pointwise::Huber { delta },
-                    _ => regression::Pointwise::Square,
+                    Loss::Mae {} => Pointwise::Absolute,
+                    Loss::Huber { delta } => Pointwise::Huber { delta },
+                    _ => Pointwise::Square,
                 };
-                let loss = regression::Regression { pointwise, outputs, targets: values };
-                Ok(match d_outputs {
-                    None => loss.forward(),
-                    Some(d_outputs) => loss.backward(d_outputs),
-                })
+                Rule::Regression(Regression { pointwise, targets })
             }
-        }
+        };
+        let counted = (0..rows).filter(|row| rule.counts(*row));
+        let count = counted.map(|row| weights.of(row)).sum();
+        Ok(PiecewiseLoss { engine, rule, weights, rows, width, count, sum: 0.0, losses: vec![] })
     }
 }
 

@@ -15,14 +15,19 @@ mod update;
 pub use config::{Adam, AdamW, OptimiserConfig, RmsProp, Sgd};
 
 use crate::checkpoint::{Checkpoint, Tensor};
+use crate::clip::Clipping;
 use crate::error::{Error, Result};
-use recurve_cell::Real;
+use recurve_kernels::{Element, Engine, each};
 use std::ops::Range;
 use update::{Now, Stretch};
+
+/// Parameters that one thread takes at a time.
+const PIECE: usize = 1 << 15;
 
 /// An optimiser at work on a model of a fixed number of parameters.
 #[derive(Clone, Debug)]
 pub struct Optimiser<F> {
+    engine: Engine,
     config: OptimiserConfig,
     len: usize,
     steps: u64,
@@ -44,11 +49,11 @@ struct Segment {
     decays: bool,
 }
 
-impl<F: Real> Optimiser<F> {
-    /// An optimiser for `len` parameters, before its first step.
+impl<F: Element> Optimiser<F> {
+    /// An optimiser for `len` parameters, before its first step, on all threads of the machine.
     ///
     /// # Errors
-    /// An option outside its range, by name.
+    /// An option outside its range, by name; or `RECURVE_ISA` names what is not there.
     pub fn new(config: OptimiserConfig, len: usize) -> Result<Self> {
         config.validate()?;
         let names: &[&str] = match config {
@@ -62,12 +67,19 @@ impl<F: Real> Optimiser<F> {
         };
         let moments = names.iter().map(|name| Moment { name, values: vec![F::default(); len] });
         Ok(Self {
+            engine: Engine::detect().map_err(|error| Error::usage(error.to_string()))?,
             config,
             len,
             steps: 0,
             moments: moments.collect(),
             segments: vec![Segment { range: 0..len, decays: true }],
         })
+    }
+
+    /// The same optimiser on the vectors and threads of `engine`. They change the time only.
+    #[must_use]
+    pub fn with_engine(self, engine: Engine) -> Self {
+        Self { engine, ..self }
     }
 
     /// The same optimiser without weight decay in `ranges` of the parameters, in any order.
@@ -117,6 +129,21 @@ impl<F: Real> Optimiser<F> {
     /// # Errors
     /// A length other than that of the optimiser; nothing has changed then.
     pub fn step(&mut self, params: &mut [F], grads: &[F], learning_rate: f64) -> Result<()> {
+        self.step_clipped(params, grads, Clipping::NONE, learning_rate)
+    }
+
+    /// As [`Optimiser::step`], with gradients that are clipped on the way: one pass over all memory, on
+    /// all threads of the engine.
+    ///
+    /// # Errors
+    /// As [`Optimiser::step`].
+    pub fn step_clipped(
+        &mut self,
+        params: &mut [F],
+        grads: &[F],
+        clipping: Clipping,
+        learning_rate: f64,
+    ) -> Result<()> {
         for (what, len) in [("parameters", params.len()), ("gradients", grads.len())] {
             if len != self.len {
                 return Err(Error::usage(format!(
@@ -133,8 +160,11 @@ impl<F: Real> Optimiser<F> {
             let grads = &grads[segment.range.clone()];
             let first = first.as_mut().map(|m| &mut m[segment.range.clone()]);
             let second = second.as_mut().map(|m| &mut m[segment.range.clone()]);
-            let now = Now { steps: self.steps, rate: learning_rate, decays: segment.decays };
-            now.update(&self.config, Stretch { params, grads, first, second });
+            let (steps, rate, decays) = (self.steps, learning_rate, segment.decays);
+            let now = Now { config: &self.config, steps, rate, decays, clipping };
+            let threads = self.engine.threads_over(params.len());
+            let stretch = Stretch { params, grads, first, second };
+            each(threads, stretch.pieces(PIECE), |piece| self.engine.isa().run(now.update(piece)));
         }
         Ok(())
     }

@@ -1,35 +1,82 @@
 //! Forecasts: windows in, a horizon out, measured in the units of the file.
 
+use super::ahead::Ahead;
 use super::report::{BaselineReport, Evaluation, ForecastReport, Prediction, TargetReport};
 use super::{Learned, Learner, refused, stack};
 use crate::baseline::Naive;
 use crate::config::Config;
 use crate::data::{DataPlan, Part, Position, Series, shuffled};
 use crate::error::{Error, Result};
-use crate::loss::{Loss, Outputs, Targets};
+use crate::loss::{Loss, Targets};
 use crate::metrics::{Scores, mae, mase_scale};
 use crate::model_file::Reader;
+use recurve_nn::profile::span;
 use recurve_nn::{Batch, Description, Input, Mode, Network, Noise, State};
 use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Windows that go through the model at once where no gradient is needed.
 const AT_ONCE: usize = 256;
 
+/// Numbers in a batch from which on preparing it is worth a thread. Fewer are there in less time than
+/// it takes to hand them over.
+const WORTH_A_THREAD: usize = 1 << 16;
+
 /// A table that trains a model.
 pub(crate) struct ForecastLearner {
-    series: Series,
-    view: View,
+    source: Arc<Source>,
+    /// The batches, where preparing one takes long enough for a thread of its own.
+    ahead: Option<Ahead<Windows>>,
     loss: Loss,
-    seed: u64,
-    batch: usize,
-    train: Vec<usize>,
-    /// An epoch and the order of its windows.
-    order: Option<(u64, Vec<usize>)>,
     validation: Vec<usize>,
     /// For each target, what its error is divided by in the metric.
     scales: Vec<f64>,
     metric: &'static str,
-    d_outputs: Vec<f32>,
+}
+
+/// What batches of windows are made from.
+struct Source {
+    series: Series,
+    view: View,
+    seed: u64,
+    batch: usize,
+    train: Vec<usize>,
+    /// An epoch and the order of its windows.
+    order: Mutex<Option<(u64, Vec<usize>)>>,
+}
+
+/// A batch of windows with their targets.
+struct Windows {
+    count: usize,
+    /// `[T,B,I]`
+    x: Vec<f32>,
+    /// `[B, horizon * targets]`
+    y: Vec<f32>,
+}
+
+impl Source {
+    fn batches(&self) -> usize {
+        self.train.len().div_ceil(self.batch)
+    }
+
+    fn prepare(&self, at: Position) -> Windows {
+        let mut kept = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        let order = kept.take().filter(|(epoch, _)| *epoch == at.epoch);
+        let order =
+            order.unwrap_or_else(|| (at.epoch, shuffled(self.seed, at.epoch, self.train.len())));
+        let (_, order) = &*kept.insert(order);
+        let first = at.batch as usize * self.batch;
+        let chosen = &order[first..(first + self.batch).min(order.len())];
+        let origins: Vec<usize> = chosen.iter().map(|&index| self.train[index]).collect();
+        let plan = self.series.plan();
+        let (x, anchors) = self.view.windows(&self.series, &origins);
+        let mut y = self.series.targets(&origins);
+        let (targets, width) = (plan.targets.len(), plan.outputs());
+        for (at, value) in y.iter_mut().enumerate() {
+            *value -= anchors[at / width * targets + at % width % targets];
+        }
+        Windows { count: origins.len(), x, y }
+    }
 }
 
 /// How windows are shown to a model.
@@ -226,34 +273,35 @@ impl ForecastLearner {
             .map(|target| mase_scale(&series.values(target)[..plan.split.train], plan.season))
             .collect();
         let all: Option<Vec<f64>> = scales.iter().copied().collect();
+        let batch = config.train.batch.min(train.len());
+        let long = batch * plan.input * plan.channels() >= WORTH_A_THREAD;
+        let (validation, targets) = (series.origins(Part::Validation, 1), plan.targets.len());
+        let (view, seed, order) = (View::of(config), config.train.seed, Mutex::new(None));
+        let source = Arc::new(Source { series, view, seed, batch, train, order });
+        let own = Arc::clone(&source);
         Ok(Self {
-            view: View::of(config),
+            ahead: long.then(|| Ahead::new(move |at| Ok(own.prepare(at)))),
+            source,
             loss: config.loss,
-            seed: config.train.seed,
-            batch: config.train.batch.min(train.len()),
-            train,
-            order: None,
-            validation: series.origins(Part::Validation, 1),
+            validation,
             metric: if all.is_some() { "MASE" } else { "MAE" },
-            scales: all.unwrap_or_else(|| vec![1.0; plan.targets.len()]),
-            series,
-            d_outputs: Vec::new(),
+            scales: all.unwrap_or_else(|| vec![1.0; targets]),
         })
     }
 }
 
 impl Learner for ForecastLearner {
     fn description(&self, config: &Config) -> Description {
-        let plan = self.series.plan();
+        let plan = self.source.series.plan();
         stack(config, Description::values(plan.channels())).linear(plan.outputs())
     }
 
     fn reader(&self) -> Reader {
-        Reader::Table(self.series.plan().clone())
+        Reader::Table(self.source.series.plan().clone())
     }
 
     fn batches(&self) -> usize {
-        self.train.len().div_ceil(self.batch)
+        self.source.batches()
     }
 
     fn unit(&self) -> &'static str {
@@ -275,41 +323,38 @@ impl Learner for ForecastLearner {
         noise: Noise,
         gradients: &mut [f32],
     ) -> Result<Learned> {
-        let order = self.order.take().filter(|(epoch, _)| *epoch == at.epoch);
-        let (_, order) =
-            self.order
-                .insert(order.unwrap_or_else(|| {
-                    (at.epoch, shuffled(self.seed, at.epoch, self.train.len()))
-                }));
-        let first = at.batch as usize * self.batch;
-        let chosen = &order[first..(first + self.batch).min(order.len())];
-        let origins: Vec<usize> = chosen.iter().map(|&index| self.train[index]).collect();
-        let plan = self.series.plan();
-        let (x, anchors) = self.view.windows(&self.series, &origins);
-        let mut y = self.series.targets(&origins);
-        let (targets, width) = (plan.targets.len(), plan.outputs());
-        for (at, value) in y.iter_mut().enumerate() {
-            *value -= anchors[at / width * targets + at % width % targets];
+        let mut next = at;
+        next.advance(self.source.batches());
+        let windows = {
+            let _span = span("data");
+            match &mut self.ahead {
+                Some(ahead) => ahead.take(at, next)?,
+                None => self.source.prepare(at),
+            }
+        };
+        let plan = self.source.series.plan();
+        let batch = Batch::new(plan.input, windows.count, Input::Values(&windows.x));
+        let (shape, targets) = ((windows.count, plan.outputs()), Targets::Values(&windows.y));
+        let mut loss = self.loss.piecewise(network.engine(), shape, targets, None)?;
+        let mut judge = |rows, outputs: &mut [f32]| loss.backward(rows, outputs);
+        network.learn(&batch, None, noise, &mut judge, gradients).map_err(refused)?;
+        Ok(Learned { loss: loss.value(), units: windows.count })
+    }
+
+    fn rest(&mut self) {
+        if let Some(ahead) = &mut self.ahead {
+            ahead.rest();
         }
-        let batch = Batch::new(plan.input, origins.len(), Input::Values(&x));
-        let outputs = network.forward(&batch, None, Mode::Train(noise)).map_err(refused)?;
-        self.d_outputs.resize(outputs.len(), 0.0);
-        let loss = self.loss.backward(
-            Outputs::new(outputs, width),
-            Targets::Values(&y),
-            &mut self.d_outputs,
-        )?;
-        network.backward(&self.d_outputs, gradients, None).map_err(refused)?;
-        Ok(Learned { loss, units: origins.len() })
     }
 
     fn validate(&mut self, network: &mut Network<f32>) -> Result<Option<f64>> {
         if self.validation.is_empty() {
             return Ok(None);
         }
-        let forecasts = self.view.forecast(network, &self.series, &self.validation)?.concat();
+        let Source { view, series, .. } = &*self.source;
+        let forecasts = view.forecast(network, series, &self.validation)?.concat();
         let actual: Vec<f64> =
-            self.validation.iter().flat_map(|&origin| self.series.actual(origin)).collect();
+            self.validation.iter().flat_map(|&origin| series.actual(origin)).collect();
         let targets = self.scales.len();
         let own = |values: &[f64], target: usize| -> Vec<f64> {
             values.iter().skip(target).step_by(targets).copied().collect()
@@ -322,9 +367,10 @@ impl Learner for ForecastLearner {
     }
 
     fn evaluate(&mut self, network: &mut Network<f32>) -> Result<Evaluation> {
-        let part = held_out(self.series.plan());
-        let rows = self.series.plan().split.range(part, self.series.rows());
-        let report = self.view.evaluate(network, &self.series, (part.name(), rows))?;
+        let Source { view, series, .. } = &*self.source;
+        let part = held_out(series.plan());
+        let rows = series.plan().split.range(part, series.rows());
+        let report = view.evaluate(network, series, (part.name(), rows))?;
         Ok(Evaluation::Forecast(report))
     }
 }
@@ -380,7 +426,8 @@ mod tests {
     fn a_model_that_says_nothing_repeats_the_last_row_where_it_is_relative() {
         let (learner, mut network) = zero_model(true);
         let origins = [4, 20, ROWS];
-        let made = learner.view.forecast(&mut network, &learner.series, &origins).unwrap();
+        let made =
+            learner.source.view.forecast(&mut network, &learner.source.series, &origins).unwrap();
         for (forecast, origin) in made.iter().zip(origins) {
             for (at, value_made) in forecast.iter().enumerate() {
                 let last = value(origin - 1, [1, 0][at % 2]);
@@ -389,8 +436,9 @@ mod tests {
         }
         // Else it says the mean of the training part.
         let (learner, mut network) = zero_model(false);
-        let made = learner.view.forecast(&mut network, &learner.series, &origins).unwrap();
-        let train = learner.series.plan().split.train;
+        let made =
+            learner.source.view.forecast(&mut network, &learner.source.series, &origins).unwrap();
+        let train = learner.source.series.plan().split.train;
         for (at, value_made) in made.concat().iter().enumerate() {
             let mean = (0..train).map(|row| value(row, [1, 0][at % 2])).sum::<f64>() / train as f64;
             assert!((value_made - mean).abs() < 1e-6, "{value_made} {mean}");
@@ -456,20 +504,20 @@ mod tests {
             count += learned.loss.count;
             units += learned.units;
         }
-        let series = &learner.series;
+        let series = &learner.source.series;
         let scaled = |row: usize, target: usize| {
             let scaler = series.plan().targets[target].scaler;
             scaler.apply(series.values(target)[row])
         };
         let mut expected = Vec::new();
-        for &origin in &learner.train {
+        for &origin in &learner.source.train {
             for (step, target) in (0..3).flat_map(|step| [(step, 0), (step, 1)]) {
                 let change = scaled(origin + step, target) - scaled(origin - 1, target);
                 expected.push(change * change);
             }
         }
         let mean = expected.iter().sum::<f64>() / expected.len() as f64;
-        assert_eq!(units, learner.train.len());
+        assert_eq!(units, learner.source.train.len());
         assert!((sum / count - mean).abs() < 1e-5, "{} {mean}", sum / count);
     }
 }

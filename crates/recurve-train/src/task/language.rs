@@ -6,9 +6,10 @@ use crate::baseline::{ADDED_COUNT, bigram, unigram};
 use crate::config::Config;
 use crate::data::{Lanes, Part, Position, Text, VocabularyKind};
 use crate::error::{Error, Result};
-use crate::loss::{IGNORE, Loss, Outputs, Targets};
+use crate::loss::{IGNORE, Loss, Targets};
 use crate::model_file::Reader;
-use recurve_nn::{Batch, Description, Input, Mode, Network, Noise, State};
+use recurve_nn::profile::span;
+use recurve_nn::{Batch, Description, Input, Network, Noise, State};
 
 /// Lanes in which a text is measured, at most.
 const LANES: usize = 16;
@@ -24,7 +25,6 @@ pub(crate) struct LanguageLearner {
     batch: usize,
     steps: usize,
     state: State<f32>,
-    d_outputs: Vec<f32>,
 }
 
 impl LanguageLearner {
@@ -39,7 +39,6 @@ impl LanguageLearner {
             batch: config.train.batch,
             steps,
             state: State::zero(&Description::tokens(1), 0),
-            d_outputs: Vec::new(),
         };
         learner.state = State::zero(&learner.description(config), learner.batch);
         Ok(learner)
@@ -94,19 +93,20 @@ impl Learner for LanguageLearner {
         if at.batch == 0 {
             self.state.reset();
         }
-        let tokens = self.lanes()?.batch(at.batch as usize);
+        // A few thousand tokens are copied in less time than a thread takes to hand them over.
+        let tokens = {
+            let _span = span("data");
+            self.lanes()?.batch(at.batch as usize)
+        };
         let batch = Batch::new(tokens.steps, self.batch, Input::Tokens(&tokens.x));
-        let width = network.output_width();
-        let outputs =
-            network.forward(&batch, Some(&mut self.state), Mode::Train(noise)).map_err(refused)?;
-        self.d_outputs.resize(outputs.len(), 0.0);
-        let loss = self.loss.backward(
-            Outputs::new(outputs, width),
-            Targets::Classes(&tokens.y),
-            &mut self.d_outputs,
-        )?;
-        network.backward(&self.d_outputs, gradients, None).map_err(refused)?;
-        Ok(Learned { loss, units: tokens.x.len() })
+        let (shape, targets) =
+            ((tokens.y.len(), network.output_width()), Targets::Classes(&tokens.y));
+        let mut loss = self.loss.piecewise(network.engine(), shape, targets, None)?;
+        let mut judge = |rows, outputs: &mut [f32]| loss.backward(rows, outputs);
+        network
+            .learn(&batch, Some(&mut self.state), noise, &mut judge, gradients)
+            .map_err(refused)?;
+        Ok(Learned { loss: loss.value(), units: tokens.x.len() })
     }
 
     fn validate(&mut self, network: &mut Network<f32>) -> Result<Option<f64>> {
@@ -212,10 +212,13 @@ pub(crate) fn cross_entropy(
             }
         }
         let batch = Batch::new(steps, lanes, Input::Tokens(&x)).lengths(&now);
-        let outputs = network.forward(&batch, Some(&mut state), Mode::Infer);
-        let outputs = outputs.map_err(refused)?.to_vec();
-        network.order().gather(&y, &mut classes);
-        let value = loss.forward(Outputs::new(&outputs, width), Targets::Classes(&classes))?;
+        network.prepare(&batch).map_err(refused)?.gather(&y, &mut classes);
+        let shape = (classes.len(), width);
+        let targets = Targets::Classes(&classes);
+        let mut loss = loss.piecewise::<f32>(network.engine(), shape, targets, None)?;
+        let mut judge = |rows, outputs: &mut [f32]| loss.forward(rows, outputs);
+        network.visit(&batch, Some(&mut state), &mut judge).map_err(refused)?;
+        let value = loss.value();
         sum += value.mean * value.count;
         counted += value.count;
     }

@@ -10,6 +10,7 @@
 //! emit the distribution of the next token at every step, trained by truncated backpropagation
 //! through time whose state is carried from batch to batch.
 
+mod ahead;
 mod forecast;
 mod forecaster;
 mod generation;
@@ -56,6 +57,8 @@ pub(crate) trait Learner {
         noise: Noise,
         gradients: &mut [f32],
     ) -> Result<Learned>;
+    /// Ends what runs beside the training, if anything does.
+    fn rest(&mut self) {}
     /// The metric on the validation part, lower is better; none without such a part.
     fn validate(&mut self, network: &mut Network<f32>) -> Result<Option<f64>>;
     /// How good the model is on data that did not train it, beside the naive ones.

@@ -120,7 +120,7 @@ impl Trainer {
         let mut model = Model::new(learner.description(&config)).map_err(unsound)?;
         start::initialise(&mut model, &config.initialise, config.train.seed)?;
         let engine = engine(config.train.threads)?.with_precision(config.train.precision.into());
-        let network = Network::new(model.description(), engine);
+        let network = Network::new(model.description(), engine).map_err(unsound)?;
         let optimiser = Optimiser::new(config.optimiser, model.values().len())?;
         let steps = learner.batches().div_ceil(config.train.accumulate) as u64;
         let steps = steps * config.train.epochs;
@@ -148,13 +148,17 @@ impl Trainer {
                 history: Vec::new(),
                 ended: None,
             },
-            optimiser: optimiser.without_decay(&start::without_decay(&model))?,
-            network: network.map_err(unsound)?,
+            optimiser: optimiser
+                .without_decay(&start::without_decay(&model))?
+                .with_engine(network.engine()),
+            network,
             guard: NanGuard::new(config.nan),
             reader: learner.reader(),
             best: None,
             best_is_new: false,
             resumed: false,
+            profiled: false,
+            profile: None,
             config,
             source,
             notes,
@@ -172,8 +176,8 @@ impl Trainer {
     /// `RECURVE_ISA` names an instruction set that is not there.
     pub fn with_threads(mut self, threads: usize) -> Result<Self> {
         let engine = engine(threads)?.with_precision(self.config.train.precision.into());
-        let network = Network::new(self.model.description(), engine);
-        self.network = network.map_err(unsound)?;
+        self.network = Network::new(self.model.description(), engine).map_err(unsound)?;
+        self.optimiser = self.optimiser.with_engine(engine);
         Ok(self)
     }
 

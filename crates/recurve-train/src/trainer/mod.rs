@@ -21,17 +21,20 @@ pub use progress::{EpochRecord, Event, Outcome, Report, StepRecord};
 pub use start::{initialise, without_decay};
 
 use crate::accumulate::Accumulator;
+use crate::clip::norm_on;
 use crate::config::{Config, Task};
 use crate::error::{Error, Result};
 use crate::model_file::{DataSource, Reader};
 use crate::nan_policy::{Action, NanGuard, NanPolicy};
 use crate::optimiser::Optimiser;
+use crate::profile::TrainingProfile;
 use crate::run::RunFolder;
 use crate::schedule::Schedule;
 use crate::stopping::EarlyStopping;
 use crate::task::{Evaluation, Learner};
 use log::Log;
 use progress::{Ended, Progress};
+use recurve_nn::profile::{Profile, span};
 use recurve_nn::{Description, Model, Network, Noise};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -58,6 +61,9 @@ pub struct Trainer {
     guard: NanGuard,
     progress: Progress,
     resumed: bool,
+    /// Whether training is to be profiled, and what was found.
+    profiled: bool,
+    profile: Option<TrainingProfile>,
 }
 
 impl Trainer {
@@ -91,6 +97,15 @@ impl Trainer {
         self.model.values().len()
     }
 
+    /// Makes [`Trainer::train`] measure where its time goes; not, at first.
+    pub fn set_profiled(&mut self, wanted: bool) {
+        self.profiled = wanted;
+    }
+    /// Where the time of the last [`Trainer::train`] went, if it was measured.
+    pub fn profile(&self) -> Option<&TrainingProfile> {
+        self.profile.as_ref()
+    }
+
     /// Trains until the run is over or `stop` is set, which ends the step, saves and returns. The
     /// folder is that of [`RunFolder::create`] for a new run, and its own for one that is resumed.
     ///
@@ -98,6 +113,20 @@ impl Trainer {
     /// A file cannot be written, or a loss is no number and the policy says to stop; the last
     /// checkpoint is whole.
     pub fn train(
+        &mut self,
+        folder: &RunFolder,
+        observe: &mut dyn FnMut(Event<'_>),
+        stop: &AtomicBool,
+    ) -> Result<Outcome> {
+        let (profile, begin) = (self.profiled.then(Profile::start), self.progress.step);
+        let outcome = self.train_on(folder, observe, stop);
+        self.learner.rest();
+        let steps = self.progress.step - begin;
+        self.profile = profile.map(|profile| TrainingProfile::of(profile, steps));
+        outcome
+    }
+
+    fn train_on(
         &mut self,
         folder: &RunFolder,
         observe: &mut dyn FnMut(Event<'_>),
@@ -111,10 +140,9 @@ impl Trainer {
         let mut log = Log::open(folder, self.progress.step)?;
         let mut clock = Clock::start();
         let mut grads = Accumulator::new(self.model.values().len());
-        let mut gradient = vec![0.0; self.model.values().len()];
         self.network.load(self.model.values(), true);
         while self.progress.ended.is_none() {
-            let record = self.step(&mut grads, &mut gradient, &mut clock)?;
+            let record = self.step(&mut grads, &mut clock)?;
             observe(Event::Step(&record));
             log.step(&record, self.config.train.log_steps)?;
             let epoch_over = self.progress.position.batch == 0;
@@ -126,6 +154,7 @@ impl Trainer {
             let over = self.progress.ended.is_some();
             let stopped = stop.load(Ordering::Relaxed) && !over;
             if over || stopped || self.checkpoint_is_due(&clock, epoch_over) {
+                let _span = span("checkpoint");
                 self.save(folder)?;
                 clock.saved = Instant::now();
             }
@@ -150,12 +179,7 @@ impl Trainer {
     }
 
     /// One step of the optimiser: as many batches as are accumulated, fewer at the end of an epoch.
-    fn step(
-        &mut self,
-        grads: &mut Accumulator<f32>,
-        gradient: &mut [f32],
-        clock: &mut Clock,
-    ) -> Result<StepRecord> {
+    fn step(&mut self, grads: &mut Accumulator<f32>, clock: &mut Clock) -> Result<StepRecord> {
         let (batches, progress) = (self.learner.batches(), &mut self.progress);
         let mut at = progress.position;
         let rate = self.schedule.rate(progress.step, at.epoch);
@@ -166,19 +190,26 @@ impl Trainer {
         while grads.batches() < self.config.train.accumulate && !epoch_over {
             let noise =
                 Noise { seed: self.config.train.seed, step: at.epoch * batches as u64 + at.batch };
-            let learned = self.learner.learn(&mut self.network, at, noise, gradient)?;
-            grads.add(gradient, learned.loss.mean, learned.loss.count)?;
+            let learned = self.learner.learn(&mut self.network, at, noise, grads.room())?;
+            grads.add(learned.loss.mean, learned.loss.count)?;
             weight += learned.loss.count;
             clock.units += learned.units;
             epoch_over = at.advance(batches);
         }
         let loss = grads.loss();
-        let norm = self.config.clip.apply(grads.grads_mut());
+        let norm = {
+            let _span = span("gradient norm");
+            norm_on(self.network.engine(), grads.grads())
+        };
         let action = self.guard.judge(progress.step + 1, loss, norm)?;
         match action {
             Action::Apply => {
                 let params = self.model.values_mut();
-                self.optimiser.step(params, grads.grads_mut(), rate)?;
+                {
+                    let _span = span("optimiser");
+                    let clipping = self.config.clip.decide(norm);
+                    self.optimiser.step_clipped(params, grads.grads(), clipping, rate)?;
+                }
                 self.network.load(self.model.values(), true);
                 progress.epoch.loss += loss * weight;
                 progress.epoch.weight += weight;
@@ -221,7 +252,10 @@ impl Trainer {
         let epoch = self.progress.position.epoch - 1;
         let mean = |sum: f64, count: f64| if count > 0.0 { sum / count } else { 0.0 };
         let loss = mean(sums.loss, sums.weight);
-        let validation = self.learner.validate(&mut self.network)?.unwrap_or(loss);
+        let validation = {
+            let _span = span("validation");
+            self.learner.validate(&mut self.network)?.unwrap_or(loss)
+        };
         let metric = self.learner.metric();
         if !validation.is_finite() || sums.steps == 0 {
             let what = if sums.steps == 0 {
@@ -271,6 +305,7 @@ impl Trainer {
         let (Some(best), Some(weights)) = (self.stopping.best(), &self.best) else {
             return Err(Error::failed("the run ended without a best epoch"));
         };
+        let _span = span("evaluation");
         self.network.load(weights, false);
         let evaluation = self.learner.evaluate(&mut self.network)?;
         if let Evaluation::Forecast(report) = &evaluation {

@@ -1,4 +1,4 @@
-//! `exp` as plain arithmetic.
+//! `exp` of an `f64` as plain arithmetic.
 //!
 //! A call of the system's `exp` for every class of every row keeps the loop scalar. The same value
 //! as additions, multiplications and one shift lets the compiler use vector registers, and gives the
@@ -11,7 +11,7 @@
 /// (Cody & Waite 1980); `exp(r)` is its Taylor sum to the 13th power, whose remainder is below 5e-18
 /// on that interval; `2ⁿ` goes straight into the exponent bits.
 #[inline(always)]
-pub(super) fn exp_nonpositive(x: f64) -> f64 {
+pub fn exp_nonpositive(x: f64) -> f64 {
     /// 1.5 · 2⁵²: adding it leaves the nearest integer in the low bits of the sum.
     const ROUND: f64 = 6_755_399_441_055_744.0;
     /// The leading bits of ln 2, few enough that `n · LN2_HIGH` is exact, and the rest of it.
