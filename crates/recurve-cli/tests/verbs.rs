@@ -53,6 +53,36 @@ fn train_tells_measures_and_writes_a_whole_run() {
 }
 
 #[test]
+fn a_profile_says_where_the_time_went_and_adds_up() {
+    let folder = folder();
+    let ran = train(folder.path(), &["play.txt", "--profile", "--quiet"]).done();
+    for word in ["ms/step", "share", "1.recurrent.0.forward", "forward: steps", "optimiser", "data"]
+    {
+        assert!(ran.out.contains(word), "{word}: {}", ran.out);
+    }
+    let told = train(folder.path(), &["play.txt", "--profile", "--quiet", "--json"]).done().json();
+    let profile = &told["profile"];
+    assert!(profile["steps"].as_u64().expect("a number") > 0);
+    let phases = profile["phases"].as_array().expect("a list");
+    let shares: f64 = phases.iter().map(|phase| phase["share"].as_f64().expect("a number")).sum();
+    assert!((shares - 1.0).abs() < 0.02, "{shares}: {profile}");
+    let of = |layer: &str, phase: &str| {
+        let found = phases.iter().find(|p| p["layer"] == layer && p["phase"] == phase);
+        found.and_then(|phase| phase["ms_per_step"].as_f64()).unwrap_or(0.0)
+    };
+    for phase in
+        ["pack", "forward: input product", "forward: steps", "backward: steps", "backward: weights"]
+    {
+        assert!(of("1.recurrent.0.forward", phase) > 0.0, "{phase}: {profile}");
+    }
+    for phase in ["gradient norm", "optimiser", "validation", "checkpoint", "data"] {
+        assert!(of("", phase) > 0.0, "{phase}: {profile}");
+    }
+    let quiet = train(folder.path(), &["play.txt", "--quiet", "--json"]).done().json();
+    assert!(quiet.get("profile").is_none());
+}
+
+#[test]
 fn the_report_is_whole_and_needs_nothing_else() {
     for (run, words) in [
         ("air", &["what was held out", "what comes next", "MASE", "seasonal naive"][..]),

@@ -226,6 +226,50 @@ fn threads_and_the_frequency_of_checkpoints_change_no_bit_of_the_model() {
     }
 }
 
+/// Batches so large that a thread prepares them ahead: a run broken off after every step is the same run.
+#[test]
+fn batches_prepared_ahead_resume_bit_for_bit() {
+    let place = Place::new();
+    let columns = 12;
+    let mut table = (0..columns).map(|c| format!("c{c}")).collect::<Vec<_>>().join(",") + "\n";
+    for row in 0..520 {
+        let value = |c: usize| format!("{:.4}", 3.0 + ((row * (c + 1)) as f64 * 0.1).sin());
+        table += &((0..columns).map(value).collect::<Vec<_>>().join(",") + "\n");
+    }
+    fs::write(place.path("wide.csv"), table).unwrap();
+    let covariates: Vec<String> = (1..columns).map(|c| format!("\"c{c}\"")).collect();
+    let covariates = format!("data.covariates=[{}]", covariates.join(", "));
+    let settings = [
+        "data.targets=c0",
+        &covariates,
+        "data.horizon=2",
+        "data.input=128",
+        "data.test=8",
+        "data.validation=8",
+        "model.hidden=4",
+        "train.batch=64",
+        "train.epochs=2",
+    ];
+    let whole = place.folder("whole");
+    place.run("wide.csv", &settings, &whole);
+    let broken = place.folder("broken");
+    let stop = AtomicBool::new(true);
+    let mut trainer = place.prepare("wide.csv", &settings).unwrap();
+    let mut calls = 1;
+    let mut ended = matches!(trainer.train(&broken, &mut |_| {}, &stop), Ok(Outcome::Finished(_)));
+    while !ended {
+        // Every second time by the trainer that was interrupted, whose foreseen batch was let go.
+        if calls % 2 == 0 {
+            trainer = Trainer::resume(&broken, None).unwrap();
+        }
+        ended = matches!(trainer.train(&broken, &mut |_| {}, &stop), Ok(Outcome::Finished(_)));
+        calls += 1;
+        assert!(calls < 50);
+    }
+    assert!(calls > 6, "{calls} calls");
+    assert!(bytes(&whole.checkpoint()) == bytes(&broken.checkpoint()));
+}
+
 #[test]
 fn a_written_configuration_repeats_the_run() {
     let place = Place::new();
