@@ -1,7 +1,6 @@
 //! Optimisers, clipping, schedules and losses against PyTorch's numbers, in `golden/optimisers.json`
 //! (made by `golden/gen/optimisers.py`).
 
-use recurve_cell::Real;
 use recurve_train::clip::Clip;
 use recurve_train::loss::{IGNORE, Loss, Outputs, Targets};
 use recurve_train::optimiser::{Optimiser, OptimiserConfig};
@@ -107,12 +106,12 @@ fn golden() -> Golden {
     serde_json::from_str(&text).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
-fn to<F: Real>(values: &[f64]) -> Vec<F> {
+fn to<F: recurve_nn::Element>(values: &[f64]) -> Vec<F> {
     values.iter().map(|x| F::from_f64(*x)).collect()
 }
 
 /// Each to `tolerance` relative to the expected value, or to 1 where that is smaller.
-fn assert_close<F: Real>(found: &[F], expected: &[f64], tolerance: f64, what: &str) {
+fn assert_close<F: recurve_nn::Element>(found: &[F], expected: &[f64], tolerance: f64, what: &str) {
     assert_eq!(found.len(), expected.len(), "{what}");
     for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
         let error = (found.to_f64() - expected).abs();
@@ -123,7 +122,7 @@ fn assert_close<F: Real>(found: &[F], expected: &[f64], tolerance: f64, what: &s
     }
 }
 
-fn run_optimiser<F: Real>(
+fn run_optimiser<F: recurve_nn::Element>(
     given: &Optimisers,
     config: OptimiserConfig,
     expected: &[Vec<f64>],
@@ -159,7 +158,7 @@ fn defaults_are_the_same() {
     }
 }
 
-fn run_clipping<F: Real>(case: &Clipping, expected: &Clipped, tolerance: f64) {
+fn run_clipping<F: recurve_nn::Element>(case: &Clipping, expected: &Clipped, tolerance: f64) {
     let mut grads = to::<F>(&case.grad);
     let norm = Clip::Norm { limit: case.limit }.apply(&mut grads);
     assert_close(&[norm], &[expected.norm], tolerance, "norm");
@@ -202,7 +201,7 @@ fn schedules_give_the_same_rates() {
     }
 }
 
-fn run_entropy<F: Real>(case: &EntropyCase, expected: &LossNumbers, tolerance: f64) {
+fn run_entropy<F: recurve_nn::Element>(case: &EntropyCase, expected: &LossNumbers, tolerance: f64) {
     let outputs = to::<F>(&case.outputs);
     let targets: Vec<u32> = case.targets.iter().map(|t| t.unwrap_or(IGNORE)).collect();
     assert_eq!(targets.len(), case.rows);
@@ -215,7 +214,11 @@ fn run_entropy<F: Real>(case: &EntropyCase, expected: &LossNumbers, tolerance: f
     assert_close(&d, &expected.d_outputs, tolerance, "cross-entropy backward");
 }
 
-fn run_regression<F: Real>(case: &RegressionCase, expected: &LossNumbers, tolerance: f64) {
+fn run_regression<F: recurve_nn::Element>(
+    case: &RegressionCase,
+    expected: &LossNumbers,
+    tolerance: f64,
+) {
     let (outputs, targets) = (to::<F>(&case.outputs), to::<F>(&case.targets));
     let mut d = vec![F::from_f64(f64::NAN); outputs.len()];
     let view = Outputs::new(&outputs, case.width);

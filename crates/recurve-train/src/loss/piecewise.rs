@@ -70,7 +70,7 @@ impl<F: Element> PiecewiseLoss<'_, F> {
                 }
             },
         );
-        self.sum += self.losses.iter().sum::<f64>();
+        self.sum = self.losses.iter().fold(self.sum, |sum, loss| sum + loss);
     }
 
     /// As [`PiecewiseLoss::forward`], and replaces the outputs by the derivatives of the mean loss by
@@ -100,7 +100,7 @@ impl<F: Element> PiecewiseLoss<'_, F> {
                 }
             }
         });
-        self.sum += self.losses.iter().sum::<f64>();
+        self.sum = self.losses.iter().fold(self.sum, |sum, loss| sum + loss);
     }
 
     /// The loss of all rows so far: their weighted sum over the weight of all rows.
