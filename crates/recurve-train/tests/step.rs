@@ -31,7 +31,7 @@ fn train(engine: Engine, plain: bool) -> (Vec<f32>, Vec<f64>) {
     for step in 0..3_usize {
         let token = |i: usize| ((i * 7919 + step * 104_729) % WORDS) as u32;
         let x: Vec<u32> = (0..STEPS * SEQUENCES).map(token).collect();
-        let next = |i: usize| if i % 11 == 0 { IGNORE } else { token(i + 1) };
+        let next = |i: usize| if i.is_multiple_of(11) { IGNORE } else { token(i + 1) };
         let y: Vec<u32> = (0..STEPS * SEQUENCES).map(next).collect();
         let batch = Batch::new(STEPS, SEQUENCES, Input::Tokens(&x));
         let noise = Noise { seed: 9, step: step as u64 };
