@@ -4,7 +4,9 @@ use super::Array4;
 #[cfg(target_arch = "x86_64")]
 use super::{F32x8, F32x16, F64x4, F64x8};
 use crate::element::Element;
+#[cfg(target_arch = "x86_64")]
 use crate::exp64::exp_nonpositive;
+#[cfg(target_arch = "x86_64")]
 use crate::math;
 
 /// Vectors with an exponential.
