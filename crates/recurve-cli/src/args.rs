@@ -272,6 +272,16 @@ pub(crate) enum Lengths {
     Uniform,
 }
 
+/// What training keeps from forward to backward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Memory {
+    /// The states and the gates.
+    Full,
+    /// The states; the gates are computed again.
+    Low,
+}
+
 /// `recurve bench`
 #[derive(Debug, Args)]
 #[command(after_help = BENCH_HELP)]
@@ -309,6 +319,9 @@ pub(crate) struct Bench {
     /// Sequences of different lengths; all of T steps if absent.
     #[arg(long, value_enum)]
     pub(crate) lengths: Option<Lengths>,
+    /// What training keeps from forward to backward: all, or the states, to compute gates again.
+    #[arg(long, value_enum, default_value_t = Memory::Full)]
+    pub(crate) memory: Memory,
     /// The type of the operands of products: f32, bf16 or int8.
     #[arg(long, default_value = "f32")]
     pub(crate) dtype: String,

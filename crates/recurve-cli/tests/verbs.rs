@@ -425,6 +425,9 @@ fn bench_prints_one_json_line_for_each_shape() {
         let told = recurve(trained(), &[&args[..], &shape].concat()).done().json();
         assert_eq!(told["dtype"], "bf16");
     }
+    let args = ["bench", "--memory", "low", "--seconds", "0", "--json"];
+    let told = recurve(trained(), &[&args[..], &shape].concat()).done().json();
+    assert_eq!(told["memory"], "low");
     let args = ["bench", "--lengths", "uniform", "--bidirectional", "--seconds", "0", "--json"];
     let told = recurve(trained(), &[&args[..], &shape].concat()).done().json();
     assert_eq!((&told["lengths"], &told["bidirectional"]), (&"uniform".into(), &true.into()));

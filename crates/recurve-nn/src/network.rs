@@ -152,6 +152,10 @@ impl<E: Element> Network<E> {
     pub fn order(&self) -> &Order {
         &self.order
     }
+    /// How much passes keep for backward.
+    pub fn memory(&self) -> Memory {
+        self.memory
+    }
     /// How much later passes keep for backward; all, at first.
     pub fn set_memory(&mut self, memory: Memory) {
         self.memory = memory;

@@ -54,6 +54,7 @@ pub mod export;
 pub mod generate;
 pub mod initialise;
 pub mod loss;
+mod memory;
 pub mod metrics;
 pub mod model_file;
 pub mod nan_policy;

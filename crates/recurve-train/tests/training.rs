@@ -190,17 +190,20 @@ fn a_run_killed_between_checkpoints_ends_with_the_same_bits() {
 }
 
 #[test]
-fn threads_and_the_frequency_of_checkpoints_change_no_bit_of_the_model() {
+fn threads_memory_and_the_frequency_of_checkpoints_change_no_bit_of_the_model() {
     let place = Place::new();
     let big = ["model.hidden=48", "model.layers=2", "train.epochs=2"];
     let table = ["data.horizon=3", "data.input=12", "data.test=6", "data.validation=6"];
     let text = ["train.batch=16", "train.steps=24"];
     for (data, own) in [("sales.csv", &table[..]), ("fox.txt", &text)] {
         let mut seen: Option<Vec<f32>> = None;
-        for (index, change) in ["train.threads=1", "train.threads=2", "train.checkpoint_steps=1"]
-            .into_iter()
-            .enumerate()
-        {
+        let changes = [
+            "train.threads=1",
+            "train.threads=2",
+            "train.checkpoint_steps=1",
+            "train.memory=\"low\"",
+        ];
+        for (index, change) in changes.into_iter().enumerate() {
             let folder = place.folder(&format!("{data}-{index}"));
             let settings: Vec<&str> = big.iter().chain(own).copied().chain([change]).collect();
             place.run(data, &settings, &folder);

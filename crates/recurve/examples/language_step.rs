@@ -19,7 +19,7 @@ use recurve::train::loss::{Loss, Targets};
 use recurve::train::optimiser::{Adam, Optimiser, OptimiserConfig};
 use recurve::train::trainer::initialise;
 use recurve::{
-    Batch, CellKind, Description, Engine, Input, Model, Network, Noise, Recurrent, State,
+    Batch, CellKind, Description, Engine, Input, Model, Network, Noise, Precision, Recurrent, State,
 };
 use std::time::Instant;
 
@@ -30,6 +30,7 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Result<()> {
     let mut vocabulary = 65;
+    let mut precision = Precision::Full;
     let mut threads = 0;
     let mut seconds = 5.0;
     let mut profiled = false;
@@ -38,15 +39,19 @@ fn main() -> Result<()> {
         let [key, value] = pair else { return Err(format!("{} needs a value", pair[0]).into()) };
         match key.as_str() {
             "--vocabulary" => vocabulary = value.parse()?,
-            "--precision" if value == "f32" => {}
-            "--precision" => return Err(format!("precision `{value}`; there is f32").into()),
+            "--precision" => {
+                precision = [Precision::Full, Precision::Bf16]
+                    .into_iter()
+                    .find(|precision| precision.name() == value)
+                    .ok_or_else(|| format!("precision `{value}`; there are f32 and bf16"))?;
+            }
             "--threads" => threads = value.parse()?,
             "--seconds" => seconds = value.parse()?,
             "--profile" => profiled = value.parse()?,
             _ => return Err(format!("there is no option `{key}`").into()),
         }
     }
-    let mut engine = Engine::detect()?;
+    let mut engine = Engine::detect()?.with_precision(precision);
     if threads > 0 {
         engine = engine.with_threads(threads);
     }
@@ -126,9 +131,10 @@ fn main() -> Result<()> {
     times.sort_by(f64::total_cmp);
     let median = times[times.len() / 2];
     println!(
-        "{{\"vocabulary\": {vocabulary}, \"precision\": \"f32\", \"threads\": {}, \"isa\": \"{}\", \
+        "{{\"vocabulary\": {vocabulary}, \"precision\": \"{}\", \"threads\": {}, \"isa\": \"{}\", \
          \"ms\": {median:.1}, \"min_ms\": {:.1}, \"tokens_per_s\": {:.0}, \"steps\": {}, \
          \"loss\": [{:.4}, {:.4}]}}",
+        precision.name(),
         engine.threads(),
         engine.isa(),
         times[0],

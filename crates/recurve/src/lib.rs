@@ -85,7 +85,7 @@ pub use recurve_train as train;
 
 pub use recurve_nn::{
     Batch, Bias, CellKind, Description, Engine, Input, Memory, Mode, Model, Network, Noise,
-    Pooling, Recurrent, Session, State,
+    Pooling, Precision, Recurrent, Session, State,
 };
 pub use recurve_train::error::{Error, Result};
 pub use recurve_train::model_file::ModelFile;

@@ -2,7 +2,7 @@
 
 use super::memory;
 use super::shapes::Shape;
-use crate::args::{Lengths, Mode};
+use crate::args::{Lengths, Memory, Mode};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use recurve_kernels::{Matrix, Packed, RowsMut, Start, product};
@@ -30,6 +30,8 @@ pub(crate) struct Measured {
     bidirectional: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     lengths: Option<Lengths>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory: Option<Memory>,
     dtype: &'static str,
     threads: usize,
     /// The median of all runs.
@@ -76,6 +78,7 @@ pub(crate) fn measure(
         layers: shape.layers,
         bidirectional: shape.bidirectional,
         lengths: shape.lengths,
+        memory: Some(shape.memory).filter(|memory| *memory == Memory::Low),
         dtype: engine.precision().name(),
         threads: engine.threads(),
         median_ms: rounded(1e3 * median, 5),
@@ -176,6 +179,10 @@ impl Problem {
     fn train(&self, engine: Engine, limit: Duration) -> nn::Result<Vec<f64>> {
         let mut network = Network::new(self.model.description(), engine)?;
         network.set_input_gradient(true);
+        network.set_memory(match self.shape.memory {
+            Memory::Full => nn::Memory::Full,
+            Memory::Low => nn::Memory::Low,
+        });
         let mut gradients = vec![0.0; self.model.values().len()];
         let rows = match &self.lengths {
             Some(lengths) => lengths.iter().sum(),

@@ -1,6 +1,6 @@
 //! The shapes that are timed, some with names.
 
-use crate::args::{Lengths, Mode};
+use crate::args::{Lengths, Memory, Mode};
 use recurve_nn::CellKind;
 use serde::Serialize;
 
@@ -26,11 +26,24 @@ pub(crate) struct Shape {
     /// How long the sequences are; all of `T` steps if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) lengths: Option<Lengths>,
+    /// What training keeps.
+    pub(crate) memory: Memory,
 }
 
 const fn shape(mode: Mode, cell: CellKind, sizes: [usize; 5]) -> Shape {
     let [steps, batch, input, hidden, layers] = sizes;
-    Shape { mode, cell, steps, batch, input, hidden, layers, bidirectional: false, lengths: None }
+    Shape {
+        mode,
+        cell,
+        steps,
+        batch,
+        input,
+        hidden,
+        layers,
+        bidirectional: false,
+        lengths: None,
+        memory: Memory::Full,
+    }
 }
 
 const fn both_ways(shape: Shape) -> Shape {

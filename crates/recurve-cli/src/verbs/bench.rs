@@ -1,7 +1,7 @@
 //! `recurve bench`.
 
 use crate::args;
-use crate::args::Mode;
+use crate::args::{Memory, Mode};
 use crate::bench::{Measured, PRESETS, Shape, measure, peak, preset};
 use crate::console;
 use recurve_nn::{CellKind, Precision};
@@ -18,6 +18,9 @@ pub(crate) fn run(args: &args::Bench, json: bool) -> Result<()> {
         return Err(Error::usage(text));
     }
     let shapes = shapes(args)?;
+    for (_, shape) in &shapes {
+        check(shape)?;
+    }
     let engine = super::engine(args.threads)?.with_precision(precision(&args.dtype, &shapes)?);
     if !json {
         let (isa, threads) = (engine.isa(), engine.threads());
@@ -56,12 +59,12 @@ fn shapes(args: &args::Bench) -> Result<Vec<(Option<String>, Shape)>> {
     let Some(wanted) = &args.preset else {
         return Ok(vec![(None, typed(args)?)]);
     };
-    let lengths = |shape: Shape| Shape { lengths: args.lengths, ..shape };
+    let varied = |shape: Shape| Shape { lengths: args.lengths, memory: args.memory, ..shape };
     if wanted == "all" {
         let of_mode =
             PRESETS.iter().filter(|(_, shape)| args.mode.is_none_or(|mode| mode == shape.mode));
         return Ok(of_mode
-            .map(|(name, shape)| (Some((*name).to_owned()), lengths(*shape)))
+            .map(|(name, shape)| (Some((*name).to_owned()), varied(*shape)))
             .collect());
     }
     let Some(shape) = preset(wanted) else {
@@ -72,15 +75,23 @@ fn shapes(args: &args::Bench) -> Result<Vec<(Option<String>, Shape)>> {
         )));
     };
     let mode = args.mode.unwrap_or(shape.mode);
-    let shape = Shape { mode, ..lengths(shape) };
+    let shape = Shape { mode, ..varied(shape) };
     Ok(vec![(Some(wanted.clone()), shape)])
+}
+
+/// Refuses what would be ignored.
+fn check(shape: &Shape) -> Result<()> {
+    if shape.mode == Mode::Step && shape.lengths.is_some() {
+        return Err(Error::usage("--lengths has no meaning for --mode step"));
+    }
+    if shape.mode != Mode::Train && shape.memory == Memory::Low {
+        return Err(Error::usage("--memory low has a meaning for --mode train only"));
+    }
+    Ok(())
 }
 
 fn typed(args: &args::Bench) -> Result<Shape> {
     let mode = args.mode.unwrap_or(Mode::Train);
-    if mode == Mode::Step && args.lengths.is_some() {
-        return Err(Error::usage("--lengths has no meaning for --mode step"));
-    }
     Ok(Shape {
         mode,
         cell: cell(&args.cell)?,
@@ -91,6 +102,7 @@ fn typed(args: &args::Bench) -> Result<Shape> {
         layers: args.layers,
         bidirectional: args.bidirectional,
         lengths: args.lengths,
+        memory: args.memory,
     })
 }
 

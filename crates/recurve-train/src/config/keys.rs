@@ -123,6 +123,11 @@ const KEYS: &[Key] = &[
         "numbers that products multiply; bf16 is faster where the processor has it, and rounder",
     ),
     key(
+        "train.memory",
+        Choice(&["auto", "full", "low"]),
+        "low computes gates again instead of keeping them: less memory, more time, the same bits",
+    ),
+    key(
         "train.checkpoint_seconds",
         Number,
         "seconds between checkpoints within an epoch; 0 for none",

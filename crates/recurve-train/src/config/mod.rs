@@ -157,6 +157,9 @@ pub struct TrainConfig {
     /// The numbers that matrix products multiply; sums and weights are `f32` whatever they are.
     #[serde(default)]
     pub precision: TrainPrecision,
+    /// What recurrent layers keep between forward and backward. Changes no bit of a result.
+    #[serde(default)]
+    pub memory: TrainMemory,
     /// Seconds between checkpoints within an epoch; 0 for none. Changes no bit of a result.
     pub checkpoint_seconds: f64,
     /// Steps between checkpoints within an epoch; 0 for none.
@@ -174,6 +177,19 @@ pub enum TrainPrecision {
     F32,
     /// 8 digits: faster on processors that multiply them, see `docs/numerics.md`.
     Bf16,
+}
+
+/// What recurrent layers keep between forward and backward.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrainMemory {
+    /// The gates where they fit into memory, else the states alone.
+    #[default]
+    Auto,
+    /// The states and the gates.
+    Full,
+    /// The states; the gates are computed again.
+    Low,
 }
 
 impl From<TrainPrecision> for Precision {
@@ -241,6 +257,7 @@ impl Config {
                 accumulate: 1,
                 threads: 0,
                 precision: TrainPrecision::F32,
+                memory: TrainMemory::Auto,
                 checkpoint_seconds: 30.0,
                 checkpoint_steps: 0,
                 log_steps: 100,

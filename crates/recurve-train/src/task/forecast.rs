@@ -304,6 +304,10 @@ impl Learner for ForecastLearner {
         self.source.batches()
     }
 
+    fn rows(&self, config: &Config) -> usize {
+        config.train.batch * self.source.series.plan().input
+    }
+
     fn unit(&self) -> &'static str {
         "windows"
     }

@@ -64,6 +64,10 @@ impl Learner for LanguageLearner {
         self.lanes().map_or(0, |lanes| lanes.batches())
     }
 
+    fn rows(&self, config: &Config) -> usize {
+        config.train.batch * self.steps
+    }
+
     fn unit(&self) -> &'static str {
         match self.text.vocabulary().kind() {
             VocabularyKind::Characters => "characters",

@@ -43,6 +43,8 @@ pub(crate) trait Learner {
     fn reader(&self) -> Reader;
     /// Batches in an epoch.
     fn batches(&self) -> usize;
+    /// Steps of a batch, those of all its sequences together.
+    fn rows(&self, config: &Config) -> usize;
     /// What a batch is counted in.
     fn unit(&self) -> &'static str;
     /// The name of the validation metric.

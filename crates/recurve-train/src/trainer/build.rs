@@ -6,6 +6,7 @@ use crate::checkpoint::Checkpoint;
 use crate::config::{Config, DataConfig, Settings, Task};
 use crate::data::{self, DataPlan, Kind, Position, Series, Table, Text};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::model_file::{DataSource, ModelFile, Reader, engine, unsound};
 use crate::nan_policy::{NanGuard, Skipped};
 use crate::optimiser::Optimiser;
@@ -120,7 +121,11 @@ impl Trainer {
         let mut model = Model::new(learner.description(&config)).map_err(unsound)?;
         start::initialise(&mut model, &config.initialise, config.train.seed)?;
         let engine = engine(config.train.threads)?.with_precision(config.train.precision.into());
-        let network = Network::new(model.description(), engine).map_err(unsound)?;
+        let mut network = Network::new(model.description(), engine).map_err(unsound)?;
+        let (memory, note) =
+            memory::plan(&config.train, model.description(), learner.rows(&config))?;
+        network.set_memory(memory);
+        notes.extend(note);
         let optimiser = Optimiser::new(config.optimiser, model.values().len())?;
         let steps = learner.batches().div_ceil(config.train.accumulate) as u64;
         let steps = steps * config.train.epochs;
@@ -176,7 +181,9 @@ impl Trainer {
     /// `RECURVE_ISA` names an instruction set that is not there.
     pub fn with_threads(mut self, threads: usize) -> Result<Self> {
         let engine = engine(threads)?.with_precision(self.config.train.precision.into());
+        let memory = self.network.memory();
         self.network = Network::new(self.model.description(), engine).map_err(unsound)?;
+        self.network.set_memory(memory);
         self.optimiser = self.optimiser.with_engine(engine);
         Ok(self)
     }

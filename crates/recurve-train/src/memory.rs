@@ -1,0 +1,83 @@
+//! Whether what training keeps fits into memory.
+//!
+//! A recurrent layer keeps its gates from forward to backward, or computes them again ([`Memory`]); the
+//! results are the same bits. What is right depends on the machine, so `auto` looks at it: the memory that
+//! is free, within the limit of the group of processes that this one belongs to.
+
+use crate::config::{TrainConfig, TrainMemory, TrainPrecision};
+use crate::error::{Error, Result};
+use recurve_nn::{Description, Memory};
+use sysinfo::System;
+
+/// The share of the free memory that training may plan with; the rest is for data, weights, the optimiser
+/// and others.
+const SHARE: f64 = 0.7;
+
+/// What a training with batches of `rows` steps keeps, and a note where that was chosen for want of memory.
+///
+/// # Errors
+/// Low memory with products of `bf16`, which keep their gates.
+pub(crate) fn plan(
+    config: &TrainConfig,
+    description: &Description,
+    rows: usize,
+) -> Result<(Memory, Option<String>)> {
+    match (config.memory, config.precision) {
+        (TrainMemory::Full, _) | (TrainMemory::Auto, TrainPrecision::Bf16) => {
+            Ok((Memory::Full, None))
+        }
+        (TrainMemory::Low, TrainPrecision::F32) => Ok((Memory::Low, None)),
+        (TrainMemory::Low, TrainPrecision::Bf16) => Err(Error::usage(
+            "train.memory = \"low\" computes gates again in full precision only; \
+             set train.precision = \"f32\", or train.memory = \"full\"",
+        )),
+        (TrainMemory::Auto, TrainPrecision::F32) => {
+            let unsound = |error: recurve_nn::Error| Error::usage(error.to_string());
+            let needed = Memory::Full.bytes(description, rows).map_err(unsound)?;
+            Ok(within(needed, available()))
+        }
+    }
+}
+
+/// The choice for `needed` bytes where `free` are.
+fn within(needed: u64, free: Option<u64>) -> (Memory, Option<String>) {
+    match free {
+        Some(free) if needed as f64 > SHARE * free as f64 => {
+            let gib = |bytes: u64| bytes as f64 / (1_u64 << 30) as f64;
+            let note = format!(
+                "gates are computed again instead of kept: with them a batch would hold {:.1} GiB, and {:.1} GiB \
+                 are free",
+                gib(needed),
+                gib(free)
+            );
+            (Memory::Low, Some(note))
+        }
+        _ => (Memory::Full, None),
+    }
+}
+
+/// Bytes that the process may still take, where the system says.
+fn available() -> Option<u64> {
+    if !sysinfo::IS_SUPPORTED_SYSTEM {
+        return None;
+    }
+    let mut system = System::new();
+    system.refresh_memory();
+    let limit = system.cgroup_limits().map_or(u64::MAX, |limits| limits.free_memory);
+    Some(system.available_memory().min(limit)).filter(|bytes| *bytes > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::within;
+    use recurve_nn::Memory;
+
+    #[test]
+    fn gates_are_kept_where_they_fit() {
+        assert_eq!(within(7 << 30, Some(11 << 30)), (Memory::Full, None));
+        assert_eq!(within(7 << 30, None), (Memory::Full, None));
+        let (memory, note) = within(8 << 30, Some(11 << 30));
+        assert_eq!(memory, Memory::Low);
+        assert!(note.is_some_and(|note| note.contains("8.0 GiB") && note.contains("11.0 GiB")));
+    }
+}
