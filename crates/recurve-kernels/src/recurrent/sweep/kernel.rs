@@ -281,17 +281,25 @@ unsafe fn tile<
 ///
 /// # Safety
 /// As for [`tile`].
+#[allow(
+    clippy::needless_range_loop,
+    reason = "iterators over three levels are not unrolled into registers"
+)]
 #[inline(always)]
 unsafe fn add<E, P: Product<E>, const VECTORS: usize, const ROWS: usize, const PANELS: usize>(
     sums: &mut [[[P::Sum; VECTORS]; PANELS]; ROWS],
     (weights, block): (*const u8, usize),
     left: [P::Left; ROWS],
 ) {
-    for (at, v) in (0..PANELS).flat_map(|p| (0..VECTORS).map(move |v| (p, v))) {
-        for (sums, left) in sums.iter_mut().zip(left) {
-            let sum = &mut sums[at][v];
-            // SAFETY: the caller's promise.
-            unsafe { *sum = P::add(*sum, weights.add(at * block + v * P::BYTES), left) }
+    for p in 0..PANELS {
+        for v in 0..VECTORS {
+            for r in 0..ROWS {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    let weights = weights.add(p * block + v * P::BYTES);
+                    sums[r][p][v] = P::add(sums[r][p][v], weights, left[r]);
+                }
+            }
         }
     }
 }
