@@ -1,9 +1,13 @@
 //! The numbers the kernels work on: `f32`, and `f64` for checks to the last digits.
 
-use crate::isa::{Array4, Simd};
+use crate::detect::Isa;
+use crate::gemm::tile::Tiles;
+use crate::isa::{Array4, Entry, Simd};
 #[cfg(target_arch = "x86_64")]
 use crate::isa::{F32x8, F32x16, F64x4, F64x8};
 use crate::memory::{Buffer, Plain};
+use crate::recurrent::sweep::kernel::{Sweep, full_sweeps};
+use crate::softmax::Softmax;
 use recurve_cell::{Lanes, Real};
 use std::any::TypeId;
 use std::cell::RefCell;
@@ -43,8 +47,34 @@ pub trait Element: Real + Plain {
     fn portable_tanh(x: Array4<Self>) -> Array4<Self>;
     /// The portable vector's exponential.
     fn portable_exp(x: Array4<Self>) -> Array4<Self>;
+    /// The functions that do not know of cells.
+    fn compiled(isa: Isa) -> Compiled<Self>;
     /// Memory of this thread for copies of operands, kept from product to product.
     fn with_copies<R>(work: impl FnOnce(&mut Buffer<Self>) -> R) -> R;
+}
+
+/// The functions of an instruction set that are the same for all cells. They are asked for by the two types
+/// of numbers, not by the code that is generic over them, so that they are compiled once, in this crate, and
+/// not again in every crate that uses it.
+#[derive(Clone, Copy, Debug)]
+pub struct Compiled<E: Element> {
+    pub(crate) tiles: Tiles<E>,
+    pub(crate) sweeps: [Entry<Sweep<E>>; 4],
+    pub(crate) softmax: Softmax<E>,
+}
+
+impl<E: Element> Compiled<E> {
+    fn new(isa: Isa) -> Self {
+        Self { tiles: Tiles::new(isa), sweeps: full_sweeps(isa), softmax: Softmax::instance(isa) }
+    }
+}
+
+macro_rules! compiled {
+    () => {
+        fn compiled(isa: Isa) -> Compiled<Self> {
+            Compiled::new(isa)
+        }
+    };
 }
 
 macro_rules! with_copies {
@@ -75,6 +105,7 @@ impl Element for f32 {
     fn portable_exp(x: Array4<f32>) -> Array4<f32> {
         crate::math::exp(x)
     }
+    compiled!();
     with_copies!(f32);
 }
 
@@ -95,5 +126,6 @@ impl Element for f64 {
     fn portable_exp(x: Array4<f64>) -> Array4<f64> {
         x.by_lane(crate::exp64::exp_nonpositive)
     }
+    compiled!();
     with_copies!(f64);
 }

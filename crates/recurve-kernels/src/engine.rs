@@ -2,7 +2,7 @@
 
 use crate::detect::{Isa, UnknownIsa};
 use crate::element::Element;
-use crate::gemm::tile::Tiles;
+use crate::gemm::tile::lanes_and_sums;
 use crate::half::{HalfIsa, Halves};
 use crate::pool::available_threads;
 use std::any::TypeId;
@@ -125,7 +125,7 @@ impl Engine {
     }
 
     pub(crate) fn lanes<E: Element>(self) -> usize {
-        Tiles::<E>::new(self.isa).lanes
+        lanes_and_sums::<E>(self.isa).0
     }
 
     /// The threads that a pass over `elements` numbers in memory is worth.

@@ -13,7 +13,7 @@
 //!   What a tile sums up are the columns of its units, which the cell reads while they are in the
 //!   nearest cache. The same layout serves as operand of all products backward; nothing is repacked.
 //! - Backward runs the cell in reverse and one product per step for `dh`; the gradients of all weights are
-//!   large products over all steps afterwards.
+//!   large products over the steps of a chunk, while their columns are in cache.
 //! - Workers stay together for the whole sequence. They share out sequences (and then never wait), or
 //!   units where the weights are too large for one core's cache (and then meet once per step).
 //!

@@ -37,6 +37,10 @@ pub struct Softmax<E: Element> {
 impl<E: Element> Softmax<E> {
     /// For an instruction set.
     pub fn new(isa: Isa) -> Self {
+        E::compiled(isa).softmax
+    }
+
+    pub(crate) fn instance(isa: Isa) -> Self {
         Self {
             sum: entry::<E, Exponentials<E, false>>(isa),
             replace: entry::<E, Exponentials<E, true>>(isa),

@@ -3,6 +3,7 @@
 use crate::description::CellKind;
 use recurve_cell::{Cell, CoupledLstm, Gru, GruResetBefore, Lstm, Relu, Rnn, Sees, Tanh};
 use recurve_kernels::{CellKernels, Element, Isa};
+use std::any::{Any, TypeId};
 
 /// The sizes of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +51,7 @@ pub(crate) fn sizes(kind: CellKind) -> Sizes {
 }
 
 /// The functions of `kind` for `isa`.
-pub(crate) fn kernels<E: Element>(kind: CellKind, isa: Isa) -> CellKernels<E> {
+fn of_kind<E: Element>(kind: CellKind, isa: Isa) -> CellKernels<E> {
     struct Of<E>(Isa, std::marker::PhantomData<E>);
     impl<E: Element> WithCell for Of<E> {
         type Output = CellKernels<E>;
@@ -59,4 +60,23 @@ pub(crate) fn kernels<E: Element>(kind: CellKind, isa: Isa) -> CellKernels<E> {
         }
     }
     with_cell(kind, Of(isa, std::marker::PhantomData))
+}
+
+/// The functions of `kind` for `isa`. There are two types of numbers; asked for each by name, the
+/// functions are compiled once, here, and not again in every crate that has a network.
+pub(crate) fn kernels<E: Element>(kind: CellKind, isa: Isa) -> CellKernels<E> {
+    let of = |found: Box<dyn Any>| *found.downcast().expect("the numbers are those asked for");
+    if TypeId::of::<E>() == TypeId::of::<f32>() {
+        of(of_f32(kind, isa))
+    } else {
+        of(of_f64(kind, isa))
+    }
+}
+
+fn of_f32(kind: CellKind, isa: Isa) -> Box<dyn Any> {
+    Box::new(of_kind::<f32>(kind, isa))
+}
+
+fn of_f64(kind: CellKind, isa: Isa) -> Box<dyn Any> {
+    Box::new(of_kind::<f64>(kind, isa))
 }

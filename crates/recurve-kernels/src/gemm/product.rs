@@ -74,7 +74,7 @@ pub fn product<E: Element>(
         let sums = Sums { data: Shared::new(data), stride, width };
         return add_product(&halves, threads, a.of_f32(), b, &sums);
     }
-    let task = Task { tiles: Tiles::new(engine.isa()), a, b, sums, stride };
+    let task = Task { tiles: E::compiled(engine.isa()).tiles, a, b, sums, stride };
     let by_panels = b.panels().count() >= 2 * engine.threads() && width > height;
     together(threads, |member: Member<'_>| {
         let (rows, panels) = if by_panels {

@@ -210,7 +210,8 @@ impl<E: Element> Tiles<E> {
     }
 }
 
-fn lanes_and_sums<E: Element>(isa: Isa) -> (usize, usize) {
+/// Lanes of a register, and how many registers a tile may fill.
+pub(crate) fn lanes_and_sums<E: Element>(isa: Isa) -> (usize, usize) {
     use crate::detect::Kind;
     fn of<V: Simd>() -> (usize, usize) {
         (V::LANES, V::SUMS)

@@ -8,7 +8,7 @@ mod half;
 mod layout;
 mod places;
 mod steps;
-mod sweep;
+pub(crate) mod sweep;
 mod tape;
 mod weights;
 
@@ -78,7 +78,7 @@ impl<E: Element> RecurrentLayer<E> {
     pub fn new(engine: Engine, cell: CellKernels<E>, input: usize, hidden: usize) -> Self {
         assert_eq!(cell.isa, engine.isa(), "the cell is made for the engine");
         let layout = Layout::new(&cell, engine, input, hidden);
-        let tiles = Tiles::new(engine.isa());
+        let tiles = E::compiled(engine.isa()).tiles;
         let half = engine.halves::<E>().map(HalfWeights::new);
         let (weights, narrow) = (PackedWeights::default(), NarrowWeights::default());
         Self { engine, cell, layout, tiles, weights, backward: false, half, narrow }

@@ -12,7 +12,7 @@ use std::any::TypeId;
 use std::marker::PhantomData;
 
 /// Where the operands of a sweep are. Strides of the sums count elements, those of the operands bytes.
-pub(super) struct Sweep<E> {
+pub(crate) struct Sweep<E> {
     pub(super) rows: usize,
     pub(super) blocks: usize,
     /// Products per sum; of bytes, a multiple of four.
@@ -409,33 +409,43 @@ pub(super) enum Form {
     Bytes,
 }
 
+/// The sweeps over matrices in the layer's own numbers, by the vectors of a block.
+pub(crate) fn full_sweeps<E: Element>(isa: Isa) -> [Entry<Sweep<E>>; 4] {
+    [
+        entry::<E, FullKernel<1>>(isa),
+        entry::<E, FullKernel<2>>(isa),
+        entry::<E, FullKernel<3>>(isa),
+        entry::<E, FullKernel<4>>(isa),
+    ]
+}
+
+fn narrow_sweep(isa: Isa, form: Form, vectors: usize) -> Entry<Sweep<f32>> {
+    macro_rules! of {
+        ($kernel:ident) => {
+            match vectors {
+                1 => narrow_entry::<$kernel<1>>(isa),
+                2 => narrow_entry::<$kernel<2>>(isa),
+                3 => narrow_entry::<$kernel<3>>(isa),
+                _ => narrow_entry::<$kernel<4>>(isa),
+            }
+        };
+    }
+    match form {
+        Form::Full => full_sweeps(isa)[vectors - 1],
+        Form::Halves => of!(HalvesKernel),
+        Form::Bytes => of!(BytesKernel),
+    }
+}
+
 /// The sweep over a matrix of `form` whose blocks are `vectors` wide.
 ///
 /// # Panics
 /// For a narrow form of anything but `f32`.
 pub(super) fn sweep_of<E: Element>(isa: Isa, form: Form, vectors: usize) -> Entry<Sweep<E>> {
-    macro_rules! of {
-        ($entry:ident: $kernel:ident) => {
-            match vectors {
-                1 => $entry::<$kernel<1>>(isa),
-                2 => $entry::<$kernel<2>>(isa),
-                3 => $entry::<$kernel<3>>(isa),
-                _ => $entry::<$kernel<4>>(isa),
-            }
-        };
+    if form == Form::Full {
+        return E::compiled(isa).sweeps[vectors - 1];
     }
-    let narrow = match form {
-        Form::Full => {
-            return match vectors {
-                1 => entry::<E, FullKernel<1>>(isa),
-                2 => entry::<E, FullKernel<2>>(isa),
-                3 => entry::<E, FullKernel<3>>(isa),
-                _ => entry::<E, FullKernel<4>>(isa),
-            };
-        }
-        Form::Halves => of!(narrow_entry: HalvesKernel),
-        Form::Bytes => of!(narrow_entry: BytesKernel),
-    };
+    let narrow = narrow_sweep(isa, form, vectors);
     assert_eq!(TypeId::of::<E>(), TypeId::of::<f32>(), "narrow weights are weights of f32");
     // SAFETY: `E` is `f32`, so both are the same type.
     unsafe { std::mem::transmute::<Entry<Sweep<f32>>, Entry<Sweep<E>>>(narrow) }

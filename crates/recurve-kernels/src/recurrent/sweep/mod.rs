@@ -17,7 +17,7 @@
 //! 8 bits are exact: the same sequence gives the same bits alone, in a batch, step by step, on any number
 //! of threads.
 
-mod kernel;
+pub(crate) mod kernel;
 mod matrix;
 mod narrow;
 mod pass;

@@ -4,7 +4,8 @@
 //! rounded up to sixteen significant bits, so that integer times scale is exact in `f32`: weights that were
 //! once rounded stay what they are when they are rounded again.
 
-use crate::isa::{Narrow, NarrowKernel};
+use crate::detect::Isa;
+use crate::isa::{Entry, Narrow, NarrowKernel, narrow_entry};
 
 /// The scale of a row of weights in 8 bits: 0 for a row of zeros, not finite where a weight is not.
 pub fn int8_scale(row: &[f32]) -> f32 {
@@ -50,7 +51,12 @@ pub(super) struct Rounded {
     pub(super) scales: *mut f32,
 }
 
-pub(super) struct Round;
+struct Round;
+
+/// The instance of [`Round`] for `isa`.
+pub(super) fn round(isa: Isa) -> Entry<Rounded> {
+    narrow_entry::<Round>(isa)
+}
 
 impl NarrowKernel for Round {
     type Args = Rounded;

@@ -1,7 +1,7 @@
 //! The steps of a sweep.
 
 use crate::element::Element;
-use crate::isa::{Entry, narrow_entry};
+use crate::isa::Entry;
 use crate::memory::{Rows, Shared};
 use crate::pool::{Member, parts, share, together};
 use crate::recurrent::forward::Keep;
@@ -9,7 +9,7 @@ use crate::recurrent::places::Places;
 use crate::recurrent::steps::Steps;
 use crate::recurrent::sweep::kernel::panels;
 use crate::recurrent::sweep::matrix::{Factor, Sides};
-use crate::recurrent::sweep::narrow::{Round, Rounded};
+use crate::recurrent::sweep::narrow::{Rounded, round};
 use crate::recurrent::sweep::parts_of;
 use crate::recurrent::tape::{GatePlan, Tape};
 use crate::recurrent::{RecurrentLayer, Sequences};
@@ -109,7 +109,7 @@ impl<E: Element> RecurrentLayer<E> {
             input,
             first,
             second,
-            round: narrow_entry::<Round>(isa),
+            round: round(isa),
             chunk,
             downwards,
             places: Places::new(layout, &self.cell, batch, &full.peepholes, (plan, tape)),
