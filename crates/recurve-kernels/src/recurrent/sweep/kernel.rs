@@ -431,19 +431,20 @@ fn narrow_sweep(isa: Isa, form: Form, vectors: usize) -> Entry<Sweep<f32>> {
         };
     }
     match form {
-        Form::Full => full_sweeps(isa)[vectors - 1],
+        Form::Full => full_sweeps(isa)[vectors.max(1) - 1],
         Form::Halves => of!(HalvesKernel),
         Form::Bytes => of!(BytesKernel),
     }
 }
 
-/// The sweep over a matrix of `form` whose blocks are `vectors` wide.
+/// The sweep over a matrix of `form` whose blocks are `vectors` wide: 1 to 4, or 0 for a matrix that is not
+/// there.
 ///
 /// # Panics
 /// For a narrow form of anything but `f32`.
 pub(super) fn sweep_of<E: Element>(isa: Isa, form: Form, vectors: usize) -> Entry<Sweep<E>> {
     if form == Form::Full {
-        return E::compiled(isa).sweeps[vectors - 1];
+        return E::compiled(isa).sweeps[vectors.max(1) - 1];
     }
     let narrow = narrow_sweep(isa, form, vectors);
     assert_eq!(TypeId::of::<E>(), TypeId::of::<f32>(), "narrow weights are weights of f32");
