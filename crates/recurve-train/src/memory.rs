@@ -7,7 +7,8 @@
 use crate::config::{TrainConfig, TrainMemory, TrainPrecision};
 use crate::error::{Error, Result};
 use recurve_nn::{Description, Memory};
-use sysinfo::System;
+use std::fs;
+use std::path::Path;
 
 /// The share of the free memory that training may plan with; the rest is for data, weights, the optimiser
 /// and others.
@@ -56,21 +57,36 @@ fn within(needed: u64, free: Option<u64>) -> (Memory, Option<String>) {
     }
 }
 
-/// Bytes that the process may still take, where the system says.
+/// Bytes that the process may still take, where the system says: Linux does.
 fn available() -> Option<u64> {
-    if !sysinfo::IS_SUPPORTED_SYSTEM {
-        return None;
-    }
-    let mut system = System::new();
-    system.refresh_memory();
-    let limit = system.cgroup_limits().map_or(u64::MAX, |limits| limits.free_memory);
-    Some(system.available_memory().min(limit)).filter(|bytes| *bytes > 0)
+    let told = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = told.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let free = line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10;
+    Some(within_group().map_or(free, |group| group.min(free)))
+}
+
+/// What the control group of the process leaves it, where that has a limit.
+fn within_group() -> Option<u64> {
+    let told = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let group = told.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let number = |name: &str| {
+        let path = Path::new("/sys/fs/cgroup").join(group).join(name);
+        fs::read_to_string(path).ok()?.trim().parse::<u64>().ok()
+    };
+    Some(number("memory.max")?.saturating_sub(number("memory.current")?))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::within;
+    use super::{available, within};
     use recurve_nn::Memory;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn linux_tells_how_much_is_free() {
+        let free = available().expect("a number");
+        assert!((1 << 20..1 << 50).contains(&free), "{free} bytes");
+    }
 
     #[test]
     fn gates_are_kept_where_they_fit() {

@@ -149,6 +149,11 @@ pub(crate) struct Halves {
 }
 
 impl Halves {
+    /// Whether the processor multiplies `bf16`, so that both operands are worth rounding.
+    pub(crate) fn has_instructions(&self) -> bool {
+        self.way.0 != Way::Emulated
+    }
+
     pub(crate) fn new(isa: Isa, way: HalfIsa) -> Self {
         let convert = match way.0 {
             Way::Emulated => Converters::plain(isa),

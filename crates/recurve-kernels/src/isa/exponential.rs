@@ -11,7 +11,7 @@ use crate::math;
 
 /// Vectors with an exponential.
 pub trait Exponential: Copy {
-    /// `exp(self)` of numbers that are at most 0, to the error that [`math`](crate::math) states. Far
+    /// `exp(self)` of numbers that are at most 0, to the error that `math` states. Far
     /// below 0 it is 0, or the least value; NaN stays NaN.
     fn exp(self) -> Self;
     /// Lane by lane the larger one; `other` where `self` is NaN.

@@ -101,6 +101,7 @@ impl<E: Element> RecurrentLayer<E> {
         assert_eq!(weights.p.len(), self.cell.peepholes * l.hidden, "p is [PEEPHOLES*H]");
         self.backward = backward;
         self.narrow = NarrowWeights::default();
+        self.choose_half(backward);
         if let Some(mut half) = self.half.take() {
             self.pack_half(&mut half, weights, backward);
             self.half = Some(half);
@@ -111,6 +112,21 @@ impl<E: Element> RecurrentLayer<E> {
             }
             Precision::Bf16 | Precision::Int8 if !backward => self.set_narrow_weights(weights),
             _ => self.weights.pack(self.engine, &self.cell, &self.layout, weights, backward),
+        }
+    }
+
+    /// Where both operands of products are rounded to `bf16`: to go backward, and where the processor has
+    /// instructions for it. Else the weights alone are in `bf16`, and the layout is that of the vectors.
+    fn choose_half(&mut self, backward: bool) {
+        let half = self.engine.halves::<E>();
+        let half = half.filter(|half| backward || half.has_instructions());
+        if half.is_some() != self.half.is_some() {
+            let rounded = half.is_some();
+            let engine =
+                if rounded { self.engine } else { self.engine.with_precision(Precision::Full) };
+            let (input, hidden) = (self.layout.input, self.layout.hidden);
+            self.layout = Layout::new(&self.cell, engine, input, hidden);
+            self.half = half.map(HalfWeights::new);
         }
     }
 

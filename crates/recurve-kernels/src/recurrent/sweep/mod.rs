@@ -100,7 +100,7 @@ impl<E: Element> RecurrentLayer<E> {
     pub(super) fn is_swept(&self, batch: usize) -> bool {
         match self.engine.precision() {
             Precision::Full => batch == 1,
-            Precision::Bf16 => batch == 1 && self.narrow.is_narrow(),
+            Precision::Bf16 => self.narrow.is_narrow() && (batch == 1 || self.half.is_none()),
             Precision::Int8 => self.narrow.is_narrow(),
         }
     }
