@@ -336,5 +336,5 @@ const BENCH_HELP: &str = "\
 Every shape is run once to warm up, then at least five times. `train` loads the weights (packing them),
 runs forward and goes back to the input and every parameter; `infer` runs forward; `step` is one step of
 a session. GFLOP count matrix products only: 2 B D G H (I + H) per layer and real step, three times that
-for `train`. The peak is the rate of recurve's own f32 product of two 1024 x 1024 matrices with the same
-number of threads, measured just before.";
+for `train`. The peak is the rate of recurve's own product of two 1024 x 1024 matrices, of bf16 with
+`--dtype bf16` and else of f32, with the same number of threads, measured just before.";

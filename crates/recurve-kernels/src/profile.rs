@@ -5,7 +5,8 @@
 //! between its making and its drop, less that of the spans inside it, to the entry of its path. So the
 //! entries of a profile add up to the time under measured spans, and nothing counts twice.
 //!
-//! Where nobody records, a span is one look at a flag of the thread; no clock is read. Measuring points stand around phases, never inside the loop over the steps.
+//! Where nobody records, a span is one look at a flag of the thread; no clock is read. Measuring points
+//! stand around phases, never inside the loop over the steps.
 
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};

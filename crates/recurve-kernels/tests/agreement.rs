@@ -82,16 +82,7 @@ agree! {
 }
 
 fn same_bits<C: Cell>(name: &str) {
-    // Large enough that threads are worth it, for both ways to cut the work.
-    let cases = [
-        Case::new(40, 130, &[30; 7]),
-        Case::new(40, 130, &[30; 40]),
-        Case::new(64, 420, &[12; 5]),
-        Case::new(64, 420, &[12, 12, 9, 5, 1]).with_resets(),
-        Case::new(32, 96, &[60, 50, 50, 20, 20, 11, 9, 3, 2, 1]).with_resets(),
-        Case::new(300, 330, &[40]),
-    ];
-    for case in cases {
+    for case in Case::worth_threads() {
         for isa in Isa::available() {
             let one = computed::<f32, C>(&case, Engine::new(isa));
             let two = computed::<f32, C>(&case, Engine::new(isa).with_threads(2));

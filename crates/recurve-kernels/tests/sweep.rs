@@ -6,7 +6,7 @@ mod support;
 
 use recurve_cell::{Cell, CoupledLstm, Gru, GruResetBefore, Lstm, Relu, Rnn, Sees, Tanh};
 use recurve_kernels::{Element, Engine, Isa, Precision};
-use support::{Case, Results, computed, expected, inferred};
+use support::{Case, Results, computed, expected, inferred, inferred_of};
 
 const NARROW: [Precision; 2] = [Precision::Bf16, Precision::Int8];
 
@@ -80,7 +80,7 @@ fn what_is_not_kept_has_the_same_bits() {
     for_every_cell!(full);
 }
 
-/// Threads, windows and the batch around a sequence change no bit, in every precision.
+/// Threads and windows change no bit, in every precision.
 fn same_bits<C: Cell>(name: &str) {
     for precision in NARROW {
         for case in lone_cases().into_iter().chain(batch_cases()) {
@@ -100,6 +100,29 @@ fn same_bits<C: Cell>(name: &str) {
 #[test]
 fn narrow_weights_give_the_same_bits() {
     for_every_cell!(same_bits);
+}
+
+/// Nor do the sequences around one, with weights in 8 bits.
+fn same_bits_alone<C: Cell>(name: &str) {
+    for case in batch_cases() {
+        for isa in Isa::available() {
+            let engine = Engine::new(isa).with_precision(Precision::Int8);
+            let together = inferred::<f32, C>(&case, engine, 0);
+            let (h, all) = (case.hidden, case.lengths.len());
+            for (b, length) in case.lengths.iter().enumerate() {
+                let alone = inferred_of::<f32, C>(&case, engine, 0, b..b + 1);
+                for t in 0..*length {
+                    let row = &together[0].1[(t * all + b) * h..][..h];
+                    assert!(alone[0].1[t * h..][..h] == *row, "{name} {isa} {case:?} {b} at {t}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_sequences_around_one_change_no_bit_of_it() {
+    for_every_cell!(same_bits_alone);
 }
 
 /// The largest difference from the reference; in parts of the largest value, where that is above 1.

@@ -5,6 +5,7 @@ use crate::gemm::tile::{Ahead, Cut, Tile, Tiles};
 use crate::memory::{Rows, RowsMut, Shared};
 use crate::pool::{Member, together};
 use crate::profile::span;
+use crate::recurrent::errors::ErrorPlaces;
 use crate::recurrent::forward::{Forward, Keep, Parts, parts};
 use crate::recurrent::gradients::Gradients;
 use crate::recurrent::layout::Layout;
@@ -71,10 +72,13 @@ impl<E: Element> RecurrentLayer<E> {
                 weights: &self.weights,
                 forward: self.pass(batch, &places),
                 low,
-                dy: errors.dy,
                 dx: errors.dx.map(|dx| self.shared(steps, dx)),
-                d_h: Shared::new(&mut room.d_h),
-                d_c: Shared::new(&mut room.d_c),
+                errors: ErrorPlaces {
+                    places: &places,
+                    dy: errors.dy,
+                    d_h: Shared::new(&mut room.d_h),
+                    d_c: Shared::new(&mut room.d_c),
+                },
                 d_operand: Shared::new(&mut room.d_operand),
                 scratch: Shared::new(&mut room.scratch),
                 zeros: &room.zeros,
@@ -150,11 +154,9 @@ struct Backward<'a, E: Element> {
     forward: Forward<'a, E>,
     /// Whether the columns are computed again.
     low: bool,
-    dy: Rows<'a, E>,
     /// The gradient of the input and the distance of its rows.
     dx: Option<(Shared<'a, E>, usize)>,
-    d_h: Shared<'a, E>,
-    d_c: Shared<'a, E>,
+    errors: ErrorPlaces<'a, E>,
     d_operand: Shared<'a, E>,
     scratch: Shared<'a, E>,
     zeros: &'a [E],
@@ -236,7 +238,7 @@ impl<E: Element> Backward<'_, E> {
         // SAFETY: see the impl.
         unsafe {
             for block in part.blocks.clone() {
-                (places.cell.backward)(&self.units(t, block, &alive));
+                (places.cell.backward)(&self.errors.units(t, block, &alive));
             }
             if layout.second > 0 {
                 meet();
@@ -244,38 +246,15 @@ impl<E: Element> Backward<'_, E> {
                 let second = Source { part: part_of, weights: &weights.second_back, add: false };
                 self.to_units(&second, self.d_operand, t, part);
                 for block in part.blocks.clone() {
-                    let mut units = self.units(t, block, &alive);
+                    let mut units = self.errors.units(t, block, &alive);
                     let place = alive.start * layout.h_row() + block * layout.unit;
                     units.operand = self.d_operand.at(place);
                     (places.cell.operand_backward)(&units);
                 }
             }
             meet();
-            self.to_units(&first, self.d_h, t, part);
-            self.leave(t, part);
-        }
-    }
-
-    unsafe fn units(
-        &self,
-        t: usize,
-        block: usize,
-        alive: &Range<usize>,
-    ) -> crate::recurrent::cell::Units<E> {
-        let (layout, b, unit) = (self.places.layout, alive.start, block * self.places.layout.unit);
-        // SAFETY: see the impl.
-        unsafe {
-            let mut units = self.places.units(t, block, alive);
-            let row = self.places.steps.first_row(t) + b;
-            units.d_output = self.dy.pointer().add(row * self.dy.stride() + unit);
-            units.d_output_row = self.dy.stride();
-            units.d_state[0] = self.d_h.at(b * layout.h_row() + unit);
-            if layout.states > 1 {
-                let batch = self.places.steps.batch();
-                units.d_state[1] = self.d_c.at((block * batch + b) * layout.unit);
-            }
-            units.d_state_row = [layout.h_row(), layout.unit];
-            units
+            self.to_units(&first, self.errors.d_h, t, part);
+            self.errors.leave(t, &part.sequences, part.blocks.clone());
         }
     }
 
@@ -344,28 +323,6 @@ impl<E: Element> Backward<'_, E> {
                 self.tiles.run(rows, vectors, &tile);
             }
         });
-    }
-
-    /// Where a sequence was reset before step `t`, nothing flows further back.
-    unsafe fn leave(&self, t: usize, part: &Parts) {
-        let (layout, places) = (self.places.layout, self.places);
-        if places.resets.is_empty() {
-            return;
-        }
-        for b in places.alive(t, &part.sequences) {
-            if places.resets[places.steps.first_row(t) + b] {
-                for block in part.blocks.clone() {
-                    let count = layout.vectors(block) * layout.lanes;
-                    // SAFETY: see the impl.
-                    unsafe {
-                        let units = self.units(t, block, &(b..b + 1));
-                        for d in units.d_state.into_iter().filter(|d| !d.is_null()) {
-                            std::slice::from_raw_parts_mut(d, count).fill(E::default());
-                        }
-                    }
-                }
-            }
-        }
     }
 
     /// The gradient of the input, `dx = w^T d_columns`, for the steps of a chunk.

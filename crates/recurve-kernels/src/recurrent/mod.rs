@@ -2,6 +2,7 @@
 
 mod backward;
 mod cell;
+mod errors;
 mod forward;
 mod gradients;
 mod half;

@@ -7,6 +7,7 @@ use recurve_kernels::{
     CellKernels, Element, Engine, Errors, Keep, RecurrentLayer, Rows, RowsMut, Sequences, Steps,
     Tape, Weights, WeightsMut,
 };
+use std::ops::Range;
 
 /// Everything that goes into a layer, in f64.
 #[derive(Clone, Debug)]
@@ -21,6 +22,17 @@ pub(crate) struct Case {
 impl Case {
     pub(crate) fn new(input: usize, hidden: usize, lengths: &[usize]) -> Self {
         Self { input, hidden, lengths: lengths.to_vec(), with_resets: false, seed: 7 }
+    }
+    /// Large enough that threads are worth it, for both ways to cut the work.
+    pub(crate) fn worth_threads() -> Vec<Self> {
+        vec![
+            Case::new(40, 130, &[30; 7]),
+            Case::new(40, 130, &[30; 40]),
+            Case::new(64, 420, &[12; 5]),
+            Case::new(64, 420, &[12, 12, 9, 5, 1]).with_resets(),
+            Case::new(32, 96, &[60, 50, 50, 20, 20, 11, 9, 3, 2, 1]).with_resets(),
+            Case::new(300, 330, &[40]),
+        ]
     }
     pub(crate) fn with_resets(mut self) -> Self {
         self.with_resets = true;
@@ -143,23 +155,38 @@ pub(crate) fn inferred<E: Element, C: Cell>(
     engine: Engine,
     window: usize,
 ) -> Results<E> {
+    inferred_of::<E, C>(case, engine, window, 0..case.lengths.len())
+}
+
+/// The same for some sequences of the case, as if there were no others.
+pub(crate) fn inferred_of<E: Element, C: Cell>(
+    case: &Case,
+    engine: Engine,
+    window: usize,
+    sequences: Range<usize>,
+) -> Results<E> {
     let n = numbers::<C>(case);
-    let (i, h, b) = (case.input, case.hidden, case.lengths.len());
-    let t = case.lengths.iter().copied().max().unwrap_or(0);
+    let (i, h, all, b) = (case.input, case.hidden, case.lengths.len(), sequences.len());
+    let lengths = &case.lengths[sequences.clone()];
+    let t = lengths.iter().copied().max().unwrap_or(0);
     let mut layer = RecurrentLayer::<E>::new(engine, CellKernels::of::<C>(engine.isa()), i, h);
     let [w, r, bias, b_r, p] = [&n.w, &n.r, &n.b, &n.b_r, &n.p].map(|v| narrowed::<E>(v));
     layer.set_weights(Weights { w: &w, r: &r, b: &bias, b_r: &b_r, p: &p }, false);
-    let (mut hn, mut cn) = (narrowed::<E>(&n.h0), narrowed::<E>(&n.c0));
+    let states = |from: &[f64]| {
+        let own = sequences.start * h..sequences.end * h;
+        narrowed::<E>(if from.is_empty() { from } else { &from[own] })
+    };
+    let (mut hn, mut cn) = (states(&n.h0), states(&n.c0));
     let mut y = vec![E::default(); t * b * h];
     let mut tape = Tape::new();
     let window = if window == 0 { t } else { window };
     for begin in (0..t).step_by(window.max(1)) {
         let lengths: Vec<usize> =
-            case.lengths.iter().map(|l| l.saturating_sub(begin).min(window)).collect();
+            lengths.iter().map(|l| l.saturating_sub(begin).min(window)).collect();
         let steps = Steps::of_lengths(lengths);
         let (mut x, mut resets) = (vec![], vec![]);
         for at in 0..steps.count() {
-            let (first, active) = ((begin + at) * b, steps.active(at));
+            let (first, active) = ((begin + at) * all + sequences.start, steps.active(at));
             x.extend(narrowed::<E>(&n.x[first * i..(first + active) * i]));
             resets.extend(&n.resets[first..first + active]);
         }

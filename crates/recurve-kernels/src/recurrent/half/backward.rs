@@ -5,10 +5,11 @@ use crate::element::Element;
 use crate::half::convert::Round;
 use crate::half::product::{Product, pieces, stretches};
 use crate::half::{Bench, COLUMNS, Tile};
-use crate::memory::{Rows, RowsMut, Shared};
+use crate::memory::{RowsMut, Shared};
 use crate::pool::{Member, together};
 use crate::recurrent::backward::Errors;
 use crate::recurrent::cell::Units;
+use crate::recurrent::errors::ErrorPlaces;
 use crate::recurrent::places::Places;
 use crate::recurrent::tape::{GatePlan, Tape};
 use crate::recurrent::weights::{Part, WeightsMut};
@@ -39,17 +40,21 @@ impl<E: Element> RecurrentLayer<E> {
         half.zeros.resize(GROUP * COLUMNS);
         let (split, threads) = self.half_plan(steps);
         let peepholes = &self.weights.peepholes;
+        let places = Places::new(layout, &self.cell, batch, peepholes, (GatePlan::Kept, tape));
         let pass = Backward {
             weights,
             shape,
-            dy: errors.dy,
-            d_h: Shared::new(&mut room.d_h),
-            d_c: Shared::new(&mut room.d_c),
+            errors: ErrorPlaces {
+                places: &places,
+                dy: errors.dy,
+                d_h: Shared::new(&mut room.d_h),
+                d_c: Shared::new(&mut room.d_c),
+            },
             d_operand: Shared::new(&mut room.d_operand),
             d_columns: Shared::new(&mut half.d_columns),
             zeros: &half.zeros,
             vectors: layout.lanes / self.tiles.lanes,
-            places: Places::new(layout, &self.cell, batch, peepholes, (GatePlan::Kept, tape)),
+            places: &places,
         };
         together(threads, |member| {
             // SAFETY: as in the forward pass.
@@ -69,15 +74,13 @@ impl<E: Element> RecurrentLayer<E> {
 struct Backward<'a, E: Element> {
     weights: &'a HalfWeights,
     shape: Shape,
-    dy: Rows<'a, E>,
-    d_h: Shared<'a, E>,
-    d_c: Shared<'a, E>,
+    errors: ErrorPlaces<'a, E>,
     d_operand: Shared<'a, E>,
     d_columns: Shared<'a, u16>,
     zeros: &'a [f32],
     /// Vectors of the cell's functions in a column tile.
     vectors: usize,
-    places: Places<'a, E>,
+    places: &'a Places<'a, E>,
 }
 
 /// Column tiles that meet all sequences before the next ones do.
@@ -96,7 +99,7 @@ struct Source<'a> {
 /// is given, and what it only reads no other member writes meanwhile.
 impl<E: Element> Backward<'_, E> {
     unsafe fn run(&self, member: Member<'_>, split: Split) {
-        let (places, layout, cell) = (&self.places, self.places.layout, self.places.cell);
+        let (places, layout, cell) = (self.places, self.places.layout, self.places.cell);
         let own = Own::new(layout, places.steps, split, member);
         let mut bench = self.weights.halves.bench();
         let meet = || {
@@ -138,29 +141,17 @@ impl<E: Element> Backward<'_, E> {
                     }
                 }
                 meet();
-                self.to_units(&mut bench, &first, self.d_h, (t, &alive), &own);
-                self.leave(t, &own);
+                self.to_units(&mut bench, &first, self.errors.d_h, (t, &alive), &own);
+                self.errors.leave(t, &own.sequences, own.blocks.clone());
             }
         }
     }
 
     unsafe fn units(&self, t: usize, block: usize, alive: &Range<usize>) -> Units<E> {
-        let (layout, b, unit) = (self.places.layout, alive.start, block * self.places.layout.unit);
         // SAFETY: see the impl.
-        unsafe {
-            let mut units = self.places.units(t, block, alive);
-            units.vectors *= self.vectors;
-            let row = self.places.steps.first_row(t) + b;
-            units.d_output = self.dy.pointer().add(row * self.dy.stride() + unit);
-            units.d_output_row = self.dy.stride();
-            units.d_state[0] = self.d_h.at(b * layout.h_row() + unit);
-            if layout.states > 1 {
-                let batch = self.places.steps.batch();
-                units.d_state[1] = self.d_c.at((block * batch + b) * layout.unit);
-            }
-            units.d_state_row = [layout.h_row(), layout.unit];
-            units
-        }
+        let mut units = unsafe { self.errors.units(t, block, alive) };
+        units.vectors *= self.vectors;
+        units
     }
 
     /// The gradients of some columns of a block as operand.
@@ -227,28 +218,6 @@ impl<E: Element> Backward<'_, E> {
                             start_row: if add { layout.h_row() } else { 0 },
                         };
                         bench.run(piece.len(), tiles, &tile);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Where a sequence was reset before step `t`, nothing flows further back.
-    unsafe fn leave(&self, t: usize, own: &Own) {
-        let (layout, places) = (self.places.layout, &self.places);
-        if places.resets.is_empty() {
-            return;
-        }
-        for b in places.alive(t, &own.sequences) {
-            if places.resets[places.steps.first_row(t) + b] {
-                for block in own.blocks.clone() {
-                    let count = layout.vectors(block) * layout.lanes;
-                    // SAFETY: see the impl.
-                    unsafe {
-                        let units = self.units(t, block, &(b..b + 1));
-                        for d in units.d_state.into_iter().filter(|d| !d.is_null()) {
-                            std::slice::from_raw_parts_mut(d, count).fill(E::default());
-                        }
                     }
                 }
             }
