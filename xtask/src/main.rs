@@ -14,7 +14,7 @@ const CHORES: &str = "\
 cargo xtask check     formatting, lints, docs, arrows and size: all that .ci/run does but the tests
 cargo xtask test      all tests
 cargo xtask arrows    the direction of the dependencies between the crates
-cargo xtask size      the length of the files, and the number of packages in the lock file
+cargo xtask size      the length of the files, and the number of packages the program is made of
 cargo xtask sanitize  the tests of the kernels under AddressSanitizer, valgrind, ThreadSanitizer and Miri
                       (`cargo xtask sanitize address valgrind` under these alone)
 cargo xtask golden    make the golden numbers again (needs Python with golden/gen/requirements.txt)";
