@@ -1,4 +1,4 @@
-//! Dependencies point one way: cell → kernels → nn → train → recurve → cli.
+//! Dependencies point one way: cell → kernels → nn → interop → train → recurve → cli.
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -6,8 +6,15 @@ use std::path::Path;
 use std::process::Command;
 
 /// The crates from the foundation up. A crate may depend on those before it.
-const ORDER: [&str; 6] =
-    ["recurve-cell", "recurve-kernels", "recurve-nn", "recurve-train", "recurve", "recurve-cli"];
+const ORDER: [&str; 7] = [
+    "recurve-cell",
+    "recurve-kernels",
+    "recurve-nn",
+    "recurve-interop",
+    "recurve-train",
+    "recurve",
+    "recurve-cli",
+];
 
 /// Fails where a crate depends on one that is not below it, or where the foundation depends on
 /// anything.

@@ -1,0 +1,185 @@
+//! An opened file: what it is, what it holds, and the model that can be made of it.
+
+use crate::error::{Error, Result};
+use crate::found::{Found, Layers, assemble, chain};
+use crate::limits::Limits;
+use crate::source::Source;
+use crate::tensors::Tensors;
+use crate::{safetensors, torch};
+use recurve_nn::{CellKind, Element};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What the caller says about a file that the file does not say itself.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Only layers whose name is this, or begins with it and a dot.
+    pub prefix: Option<String>,
+    /// The layers of the model by name, from the input up; `name:embedding` and `name:linear` also say what
+    /// a matrix without bias is.
+    pub layers: Vec<String>,
+    /// What a vanilla RNN of PyTorch computes, which a state dict does not say: [`CellKind::RnnTanh`] or
+    /// [`CellKind::RnnRelu`].
+    pub rnn: Option<CellKind>,
+    /// What the file may ask for.
+    pub limits: Limits,
+}
+
+/// The formats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// safetensors, of whatever program.
+    Safetensors,
+}
+
+impl Format {
+    /// Its name for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Safetensors => "safetensors",
+        }
+    }
+}
+
+/// Something in a file that Recurve cannot represent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What it is called in the file.
+    pub name: String,
+    /// Why it cannot be represented.
+    pub why: String,
+}
+
+/// What lies in a file, as its format reads it.
+#[derive(Debug)]
+pub struct Contents {
+    /// What the file is.
+    pub format: Format,
+    /// The texts in it.
+    pub texts: BTreeMap<String, String>,
+    /// The tensors in it.
+    pub tensors: Tensors,
+    /// The layers that were recognised.
+    pub found: Vec<Found>,
+    /// What else there is with weights, and why it is no layer.
+    pub refused: Vec<Refusal>,
+    /// Whether layers stand in the order in which the file's author made them.
+    pub ordered: bool,
+}
+
+/// An opened file.
+#[derive(Debug)]
+pub struct Foreign {
+    /// Its path.
+    pub name: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// What lies in it.
+    pub contents: Contents,
+    options: Options,
+}
+
+/// What a file gave.
+#[derive(Debug)]
+pub enum Imported<E: Element> {
+    /// A model of layers that Recurve has: it can be trained on, and exported.
+    Layers(Layers<E>),
+}
+
+/// Opens a file of any of the formats.
+///
+/// # Errors
+/// It is of none of them, is truncated or altered, or asks for more than the limits. The error names
+/// the file and the place.
+pub fn open(path: &Path, options: &Options) -> Result<Foreign> {
+    open_source(&Source::open(path)?, options)
+}
+
+/// As [`open`], for bytes that are in memory.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_bytes(name: &str, bytes: Vec<u8>, options: &Options) -> Result<Foreign> {
+    open_source(&Source::of_bytes(name, bytes), options)
+}
+
+/// Bytes by which a format is told.
+const HEAD: u64 = 16;
+/// What can be opened, for people.
+const FORMATS: &str = "safetensors";
+
+fn open_source(source: &Arc<Source>, options: &Options) -> Result<Foreign> {
+    read(source, options).map_err(|error| error.within(format_args!("`{}`", source.name())))
+}
+
+fn read(source: &Arc<Source>, options: &Options) -> Result<Foreign> {
+    let head = source.head(HEAD)?;
+    let contents = if safetensors::is_beginning(&head) {
+        torch::open_safetensors(source, options)?
+    } else {
+        return Err(Error::refused(format!("this is no file of a known format: {FORMATS}")));
+    };
+    let (name, bytes) = (source.name().to_owned(), source.length());
+    Ok(Foreign { name, bytes, contents, options: options.clone() })
+}
+
+impl Foreign {
+    /// The model of the file, in numbers of type `E`.
+    ///
+    /// # Errors
+    /// It holds what Recurve cannot represent, or leaves open what must be said; or values cannot be read.
+    pub fn import<E: Element>(&self) -> Result<Imported<E>> {
+        let layers = self.choose().and_then(|layers| assemble(&layers));
+        let told = |error: Error| error.within(format_args!("`{}`", self.name));
+        layers.map(Imported::Layers).map_err(told)
+    }
+
+    /// Whether a name lies under the prefix that was asked for.
+    fn is_chosen(&self, name: &str) -> bool {
+        self.options.prefix.as_ref().is_none_or(|prefix| {
+            let rest = name.strip_prefix(prefix.trim_end_matches('.'));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+    }
+
+    /// The layers of the model, in their order.
+    fn choose(&self) -> Result<Vec<&Found>> {
+        let known = || {
+            let names: Vec<&str> =
+                self.contents.found.iter().map(|found| found.name.as_str()).collect();
+            if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+        };
+        if !self.options.layers.is_empty() {
+            let named = self.options.layers.iter().map(|name| {
+                let plain = name.split_once(':').map_or(name.as_str(), |(name, _)| name);
+                let refused = self.contents.refused.iter().find(|refusal| refusal.name == plain);
+                if let Some(Refusal { why, .. }) = refused {
+                    return Err(Error::refused(why.clone()).within(format_args!("`{plain}`")));
+                }
+                self.contents.found.iter().find(|found| found.name == plain).ok_or_else(|| {
+                    let text = format!("there is no layer `{plain}`; there are: {}", known());
+                    Error::asked(text)
+                })
+            });
+            return named.collect();
+        }
+        if let Some(Refusal { name, why }) =
+            self.contents.refused.iter().find(|refusal| self.is_chosen(&refusal.name))
+        {
+            let text = format!("{why}; to leave it out, say which layers make the model");
+            return Err(Error::refused(text).within(format_args!("`{name}`")));
+        }
+        let chosen: Vec<&Found> =
+            self.contents.found.iter().filter(|found| self.is_chosen(&found.name)).collect();
+        if chosen.is_empty() {
+            let text = match &self.options.prefix {
+                Some(prefix) => format!("no layer lies under `{prefix}`; there are: {}", known()),
+                None => "no layer was recognised".to_owned(),
+            };
+            return Err(Error::asked(text));
+        }
+        let order = chain(&chosen, self.contents.ordered)?;
+        Ok(order.into_iter().map(|at| chosen[at]).collect())
+    }
+}
