@@ -61,7 +61,7 @@ pub(crate) struct Train {
     #[arg(required_unless_present = "resume")]
     pub(crate) data: Option<PathBuf>,
     /// What to learn; guessed from the file if absent.
-    #[arg(long, value_name = "forecast|language")]
+    #[arg(long, value_name = "TASK")]
     pub(crate) task: Option<String>,
     /// Read settings from this file; `recurve config` prints one with every setting.
     #[arg(long, value_name = "FILE")]
@@ -226,7 +226,7 @@ pub(crate) struct Inspect {
 #[derive(Debug, Args)]
 pub(crate) struct Config {
     /// The task whose settings are printed; that of --config or forecast if absent.
-    #[arg(long, value_name = "forecast|language")]
+    #[arg(long, value_name = "TASK")]
     pub(crate) task: Option<String>,
     /// Start from the settings in this file.
     #[arg(long, value_name = "FILE")]

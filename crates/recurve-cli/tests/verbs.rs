@@ -320,7 +320,7 @@ fn config_lists_every_key_of_its_task() {
         }
         let task = task.parse().expect("a task");
         let keys = recurve_train::config::keys().iter();
-        let keys = keys.filter(|key| key.task.is_none_or(|owner| owner == task));
+        let keys = keys.filter(|key| key.is_for(task));
         let mut expected: Vec<&str> = keys.map(|key| key.name).collect();
         found.sort();
         expected.sort_unstable();

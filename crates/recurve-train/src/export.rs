@@ -6,11 +6,10 @@
 //! training does not go on from rounded weights.
 
 use crate::atomic;
-use crate::config::Task;
 use crate::error::{Error, Result};
 use crate::model_file::ModelFile;
 use crate::run::{self, RunFolder};
-use crate::task::{Evaluation, Forecaster, LanguageModel};
+use crate::task::Evaluation;
 use recurve_nn::Precision;
 use serde::Serialize;
 use std::fs;
@@ -117,12 +116,5 @@ fn size(path: &Path) -> u64 {
 }
 
 fn evaluate(file: ModelFile, data: Option<&Path>, threads: usize) -> Result<Evaluation> {
-    Ok(match file.task() {
-        Task::Forecast => {
-            Evaluation::Forecast(Forecaster::of(file)?.with_threads(threads)?.evaluate_own(data)?)
-        }
-        Task::Language => Evaluation::Language(
-            LanguageModel::of(file)?.with_threads(threads)?.evaluate_own(data)?,
-        ),
-    })
+    file.task().definition().trained(file, threads)?.evaluate(None, data)
 }

@@ -6,12 +6,13 @@
 //! [`Checkpoint`]: whole, or refused.
 
 use crate::checkpoint::{Checkpoint, Tensor};
-use crate::config::{Config, Settings, Task};
-use crate::data::{DataPlan, Vocabulary, read_bytes};
+use crate::config::{Config, Settings};
+use crate::data::read_bytes;
 use crate::error::{Error, Result};
 use crate::narrow;
 use crate::run;
 use crate::stopping::Best;
+use crate::task::{Reader, Task};
 use recurve_nn::{Description, Engine, Model, Precision};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -70,16 +71,6 @@ impl DataSource {
     }
 }
 
-/// How a model reads data.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reader {
-    /// Rows of a table, by this plan.
-    Table(DataPlan),
-    /// Text, by this vocabulary.
-    Text(Vocabulary),
-}
-
 /// A trained model with everything needed to use it.
 #[derive(Clone, Debug)]
 pub struct ModelFile {
@@ -121,10 +112,9 @@ impl OwnedFacts {
     pub(crate) fn read_from(checkpoint: &Checkpoint) -> Result<Self> {
         let reader: Reader = json(checkpoint, "reader")?;
         let settings = Settings::parse("the configuration within", checkpoint.text("config")?)?;
-        let task = match &reader {
-            Reader::Table(_) => Task::Forecast,
-            Reader::Text(_) => Task::Language,
-        };
+        let task = settings.task().ok_or_else(|| {
+            Error::usage("the configuration within names no task; the file is of another version")
+        })?;
         Ok(Self {
             description: json(checkpoint, "description")?,
             config: Config::complete(task, &settings)?,
@@ -241,16 +231,7 @@ impl ModelFile {
                  program"
             )));
         }
-        let fits = match (&facts.reader, facts.description.input) {
-            (Reader::Table(plan), recurve_nn::InputKind::Values { width }) => {
-                plan.channels() == width
-            }
-            (Reader::Text(vocabulary), recurve_nn::InputKind::Tokens { vocabulary: size }) => {
-                vocabulary.size() == size
-            }
-            _ => false,
-        };
-        if !fits {
+        if facts.reader.input() != facts.description.input {
             return Err(Error::usage(
                 "the description does not read what the data plan or vocabulary gives",
             ));
@@ -281,6 +262,16 @@ impl ModelFile {
     /// In which numbers its weights are stored and multiplied.
     pub fn precision(&self) -> Precision {
         self.precision
+    }
+
+    /// What to say where a model for another task is needed.
+    pub(crate) fn is_not_for(&self, wanted: Task) -> Error {
+        Error::usage(format!(
+            "`{}` was trained for the task {}, and one for {wanted} is needed here; `recurve eval` and \
+             `recurve predict` use a model of any task",
+            self.name,
+            self.task()
+        ))
     }
 
     /// Refuses a model whose weights were rounded for use, where training would go on from them.

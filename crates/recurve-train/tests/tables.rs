@@ -4,10 +4,11 @@
 use proptest::prelude::*;
 use recurve_train::baseline::Naive;
 use recurve_train::data::{
-    Columns, DataPlan, Frequency, Kind, Part, ScalerKind, Series, Split, SplitSize, Table,
-    TableOptions, guess,
+    Columns, DataPlan, Frequency, Part, ScalerKind, Series, Split, SplitSize, Table, TableOptions,
+    guess,
 };
 use recurve_train::metrics::{Scores, mase_scale};
+use recurve_train::task::Task;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -56,7 +57,7 @@ fn months(rows: usize, value: impl Fn(usize) -> String) -> String {
 #[test]
 fn airline_passengers_are_understood_without_a_word() {
     let path = example("airline-passengers.csv");
-    assert_eq!(guess(&path).unwrap().kind, Kind::Table);
+    assert_eq!(guess(&path).unwrap().task, Task::Forecast);
     let (table, plan) = plan(&path, &TableOptions::default());
     assert_eq!(plan.frequency, Frequency::Months { count: 1, day: 1 });
     assert_eq!((plan.season, plan.horizon, plan.input), (12, 12, 24));
@@ -368,7 +369,7 @@ fn real_files_are_understood_or_refused_by_name() {
         assert_eq!(plan.targets[0].column, "DEC");
     }
     if let Some(path) = shared("ett/ETTh1.csv") {
-        assert_eq!(guess(&path).unwrap().kind, Kind::Table);
+        assert_eq!(guess(&path).unwrap().task, Task::Forecast);
         let options = TableOptions { covariates: Columns::All, ..TableOptions::default() };
         let (table, plan) = plan(&path, &options);
         assert_eq!((plan.frequency, plan.season), (Frequency::Seconds(3600), 24));
@@ -380,7 +381,7 @@ fn real_files_are_understood_or_refused_by_name() {
         ["tiny-shakespeare/input.txt", "names/names.txt", "war-and-peace/warpeace_input.txt"]
     {
         if let Some(path) = shared(name) {
-            assert_eq!(guess(&path).unwrap().kind, Kind::Text, "{name}");
+            assert_eq!(guess(&path).unwrap().task, Task::Language, "{name}");
         }
     }
 }

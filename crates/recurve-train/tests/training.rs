@@ -359,7 +359,7 @@ fn weights_of_another_run_are_taken_or_refused_by_tensor() {
     let message = Forecaster::load(&place.path("fox.txt")).err().unwrap().to_string();
     assert!(message.contains("fox.txt"), "{message}");
     let message = LanguageModel::load(first.path()).err().unwrap().to_string();
-    assert!(message.contains("forecasts tables"), "{message}");
+    assert!(message.contains("was trained for the task forecast"), "{message}");
     let message = Forecaster::load(&first.checkpoint()).err().unwrap().to_string();
     assert!(message.contains("recurve-run-1"), "{message}");
 }

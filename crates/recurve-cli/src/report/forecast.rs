@@ -7,7 +7,8 @@ use crate::console;
 use recurve_train::data::Series;
 use recurve_train::error::Result;
 use recurve_train::metrics::Scores;
-use recurve_train::task::{Forecast, ForecastReport, Prediction, TargetReport};
+use recurve_train::model_file::ModelFile;
+use recurve_train::task::{Forecast, ForecastReport, Forecaster, Prediction, TargetReport};
 use std::collections::HashMap;
 
 /// Targets that are drawn; tables name them all.
@@ -17,12 +18,20 @@ const ROWS: usize = 240;
 /// Width and height of a chart as wide as the page, and of one beside another.
 const WIDE: (u32, u32) = (960, 340);
 
-/// The sections on forecasts: pictures, measures, and what comes next.
-pub(super) fn sections(
+/// The sections of a report, and what was decided about the data.
+pub(super) fn whole(
     report: &ForecastReport,
-    series: &Series,
-    next: &Forecast,
-) -> Result<Vec<Section>> {
+    file: ModelFile,
+) -> Result<(Vec<Section>, Vec<String>)> {
+    let mut model = Forecaster::of(file)?;
+    let table = model.own_table(None)?;
+    let series = Series::new(&table, model.plan())?;
+    let next = model.forecast(&table)?;
+    Ok((sections(report, &series, &next)?, model.plan().describe(&table)))
+}
+
+/// The sections on forecasts: pictures, measures, and what comes next.
+fn sections(report: &ForecastReport, series: &Series, next: &Forecast) -> Result<Vec<Section>> {
     let rows: HashMap<String, usize> =
         (0..series.rows()).filter_map(|row| Some((series.time(row)?, row))).collect();
     let mut pictures = vec![];

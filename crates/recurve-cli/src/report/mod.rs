@@ -7,6 +7,7 @@
 
 mod chart;
 mod forecast;
+mod language;
 mod page;
 mod training;
 

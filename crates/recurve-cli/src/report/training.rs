@@ -1,26 +1,20 @@
 //! What a report says about a training.
 
 use super::chart::{Chart, Line, Look, whole};
-use super::forecast;
 use super::page::{Block, Figure, Page, Section};
+use super::{forecast, language};
 use crate::console;
-use recurve_train::data::{Series, Text};
 use recurve_train::error::Result;
 use recurve_train::model_file::ModelFile;
 use recurve_train::run::RunFolder;
-use recurve_train::task::{
-    Evaluation, ForecastReport, Forecaster, GenerateOptions, LanguageModel, LanguageReport, Skill,
-};
+use recurve_train::task::{self, Evaluation, Skill};
 use recurve_train::trainer::{EpochRecord, Report};
 use std::fs;
-use std::ops::ControlFlow;
 
 /// Width and height of a chart that stands beside another.
 const HALF: (u32, u32) = (470, 270);
 /// Points of a curve; more would not be seen.
 const POINTS: usize = 400;
-/// Characters of a sample of text.
-const SAMPLE: usize = 500;
 
 /// How long training took.
 #[derive(Clone, Copy, Debug)]
@@ -78,22 +72,9 @@ fn page(folder: &RunFolder, report: &Report, file: ModelFile, took: Took) -> Res
         facts.push(("Steps left out (no number)".to_owned(), count));
     }
     let config = file.config().commented();
-    let (mut sections, skills, decided) = match &report.evaluation {
-        Evaluation::Forecast(result) => {
-            let mut model = Forecaster::of(file)?;
-            let table = model.own_table(None)?;
-            let series = Series::new(&table, model.plan())?;
-            let next = model.forecast(&table)?;
-            let sections = forecast::sections(result, &series, &next)?;
-            (sections, &result.skills, model.plan().describe(&table))
-        }
-        Evaluation::Language(result) => {
-            let model = LanguageModel::of(file)?;
-            let path = model.file().data().locate(None)?;
-            let text = Text::read_with(&path, model.vocabulary(), held_out(&model))?;
-            let decided = vec![text.describe()];
-            (language(result, &model)?, &result.skills, decided)
-        }
+    let (mut sections, decided) = match &report.evaluation {
+        Evaluation::Forecast(result) => forecast::whole(result, file)?,
+        Evaluation::Language(result) => language::whole(result, file)?,
     };
     sections.push(training(folder, report)?);
     sections.push(Section {
@@ -111,126 +92,38 @@ fn page(folder: &RunFolder, report: &Report, file: ModelFile, took: Took) -> Res
     Ok(Page {
         title,
         headline: headline(&report.evaluation),
-        good: verdict(skills),
+        good: verdict(report.evaluation.report()),
         facts,
         sections,
     })
 }
 
-/// The fraction of the text that was held out.
-fn held_out(model: &LanguageModel) -> f64 {
-    match &model.file().config().data {
-        recurve_train::config::DataConfig::Language(options) => options.validation,
-        recurve_train::config::DataConfig::Forecast(_) => 0.0,
-    }
-}
-
 /// The result in one sentence; the same stands on the terminal.
 pub(crate) fn headline(evaluation: &Evaluation) -> String {
-    match evaluation {
-        Evaluation::Forecast(report) => {
-            format!("{}{}", forecast_error(report), against(&report.skills))
-        }
-        Evaluation::Language(report) => format!(
-            "{:.3} nats per {} on the {} part{}",
-            report.nats,
-            report.unit,
-            report.part,
-            against(&report.skills)
-        ),
-    }
+    let report = evaluation.report();
+    format!("{}{}", report.headline(), against(report))
 }
 
-fn forecast_error(report: &ForecastReport) -> String {
-    let count = report.targets.len().max(1) as f64;
-    let mases = report.targets.iter().map(|target| target.model.mase);
-    let error = match (mases.sum::<Option<f64>>(), report.targets.first()) {
-        (Some(sum), Some(_)) => format!("MASE {:.2}", sum / count),
-        (None, Some(target)) => {
-            format!("MAE {} of {}", console::number(target.model.mae), target.target)
-        }
-        (_, None) => String::new(),
-    };
-    let (first, last) = (&report.first_time, &report.last_time);
-    format!("{error} on the {} rows {first} to {last}", report.part)
-}
-
-/// The baselines that a model is first of all compared with.
-const NAIVE: [&str; 4] = ["seasonal naive", "naive", "bigram", "unigram"];
-
-/// Good news where the model beats every baseline, bad where it loses to one of [`NAIVE`].
-fn verdict(skills: &[Skill]) -> Option<bool> {
-    let loses = |skill: &&Skill| skill.skill <= 0.0;
-    let lost: Vec<&Skill> = skills.iter().filter(loses).collect();
-    if lost.iter().any(|skill| NAIVE.contains(&skill.baseline.as_str())) {
+/// Good news where the model beats every baseline, bad where it loses to one that it must beat.
+fn verdict(report: &dyn task::Report) -> Option<bool> {
+    let lost: Vec<&Skill> = report.skills().iter().filter(|skill| skill.skill <= 0.0).collect();
+    if lost.iter().any(|skill| report.naive().contains(&skill.baseline.as_str())) {
         Some(false)
     } else {
-        (lost.is_empty() && !skills.is_empty()).then_some(true)
+        (lost.is_empty() && !report.skills().is_empty()).then_some(true)
     }
 }
 
-/// The skills worth a sentence: against [`NAIVE`], and whatever else is not beaten.
-fn against(skills: &[Skill]) -> String {
-    let named = NAIVE.iter().filter_map(|name| skills.iter().find(|skill| skill.baseline == *name));
+/// The skills worth a sentence: against what must be beaten, and whatever else is not.
+fn against(report: &dyn task::Report) -> String {
+    let (skills, naive) = (report.skills(), report.naive());
+    let named = naive.iter().filter_map(|name| skills.iter().find(|skill| skill.baseline == *name));
     let others = skills
         .iter()
-        .filter(|skill| skill.skill < 0.0 && !NAIVE.contains(&skill.baseline.as_str()));
+        .filter(|skill| skill.skill < 0.0 && !naive.contains(&skill.baseline.as_str()));
     let words: Vec<String> =
         named.chain(others).map(|skill| console::skill(skill.skill, &skill.baseline)).collect();
     if words.is_empty() { String::new() } else { format!(": {}", words.join(", ")) }
-}
-
-fn language(report: &LanguageReport, model: &LanguageModel) -> Result<Vec<Section>> {
-    let mut samples = vec![Block::Text(format!(
-        "The model writes {SAMPLE} tokens after a new line, more carefully at low temperatures."
-    ))];
-    for temperature in [0.5, 0.8, 1.0] {
-        let options = GenerateOptions { length: SAMPLE, temperature, ..GenerateOptions::default() };
-        let mut text = vec![];
-        model.generate("", &options, &mut |bytes| {
-            text.extend_from_slice(bytes);
-            ControlFlow::Continue(())
-        })?;
-        samples.push(Block::Text(format!("Temperature {temperature}:")));
-        samples.push(Block::Verbatim {
-            name: None,
-            text: String::from_utf8_lossy(&text).into_owned(),
-        });
-    }
-    let row = |name: &str, nats: f64| {
-        vec![
-            name.to_owned(),
-            format!("{nats:.4}"),
-            format!("{:.4}", recurve_train::metrics::bits(nats)),
-            format!("{:.3}", recurve_train::metrics::perplexity(nats)),
-        ]
-    };
-    let naive = [("bigram", report.bigram), ("unigram", report.unigram)];
-    let naive = naive.iter().filter_map(|(name, nats)| Some(row(name, (*nats)?)));
-    let rows = std::iter::once(row("model", report.nats)).chain(naive);
-    let unit = &report.unit;
-    let measures = vec![
-        Block::Text(format!(
-            "Measured on {} {unit}s of the {} part. The unigram knows how often each {unit} stands in \
-             the training part, the bigram how often after each other {unit}. Lower is better.",
-            console::thousands(report.tokens),
-            report.part
-        )),
-        Block::Table {
-            head: vec![
-                String::new(),
-                format!("nats per {unit}"),
-                format!("bits per {unit}"),
-                "perplexity".to_owned(),
-            ],
-            rows: rows.collect(),
-            marked: Some(0),
-        },
-    ];
-    Ok(vec![
-        Section { title: "What it writes".to_owned(), blocks: samples },
-        Section { title: "How good it is".to_owned(), blocks: measures },
-    ])
 }
 
 /// The curves of a training.

@@ -4,8 +4,9 @@
 //! the other kinds too, as comments, so that it lists everything that can be set.
 
 use crate::{args, console};
-use recurve_train::config::{Config, Settings, Task, keys};
+use recurve_train::config::{Config, Settings, keys};
 use recurve_train::error::Result;
+use recurve_train::task::Task;
 use std::path::Path;
 
 /// Prints a complete configuration.
@@ -47,7 +48,7 @@ fn with_other_kinds(written: &str, task: Task) -> String {
         let mut block = block.to_owned();
         let others: Vec<String> = keys()
             .iter()
-            .filter(|key| key.task.is_none_or(|owner| owner == task))
+            .filter(|key| key.is_for(task))
             .filter_map(|key| Some((key.name.rsplit_once('.')?, key.about)))
             .filter(|((of, name), _)| *of == section && !listed(name))
             .map(|((_, name), about)| format!("\n{:34} # {about}", format!("# {name} =")))

@@ -28,7 +28,7 @@ pub(crate) fn run(args: &args::Export, json: bool) -> Result<()> {
     ))?;
     for (when, evaluation) in [("before", &exported.before), ("after", &exported.after)] {
         console::line(format!("{when}:"))?;
-        for line in evaluation.summary() {
+        for line in evaluation.report().summary() {
             console::line(format!("  {line}"))?;
         }
     }

@@ -1,20 +1,14 @@
 //! `recurve forecast`.
 
-use super::Loaded;
 use crate::{args, console};
 use recurve_train::atomic;
 use recurve_train::data::Table;
 use recurve_train::error::{Error, Result};
-use recurve_train::task;
+use recurve_train::task::{self, Forecaster};
 
 /// Forecasts the rows after the last one of a table and tells, or writes them.
 pub(crate) fn run(args: &args::Forecast, json: bool) -> Result<()> {
-    let Loaded::Forecaster(mut model) = super::load(&args.run, args.threads)? else {
-        return Err(Error::usage(format!(
-            "`{}` is a language model; continue a text with `recurve generate {0}`",
-            args.run.display()
-        )));
-    };
+    let mut model = Forecaster::load(&args.run)?.with_threads(super::count(args.threads))?;
     let table = match &args.data {
         Some(path) => Table::read(path)?,
         None => model.own_table(None).map_err(|error| {

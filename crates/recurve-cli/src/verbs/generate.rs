@@ -1,20 +1,14 @@
 //! `recurve generate`.
 
-use super::Loaded;
 use crate::{args, console};
 use recurve_train::error::{Error, Result};
-use recurve_train::task::GenerateOptions;
+use recurve_train::task::{GenerateOptions, LanguageModel};
 use serde_json::json;
 use std::ops::ControlFlow;
 
 /// Writes text, character by character as it comes.
 pub(crate) fn run(args: &args::Generate, json: bool) -> Result<()> {
-    let Loaded::Language(model) = super::load(&args.run, args.threads)? else {
-        return Err(Error::usage(format!(
-            "`{}` forecasts tables; forecast with `recurve forecast {0}`",
-            args.run.display()
-        )));
-    };
+    let model = LanguageModel::load(&args.run)?.with_threads(super::count(args.threads))?;
     let options = GenerateOptions {
         length: args.length,
         temperature: args.temperature,

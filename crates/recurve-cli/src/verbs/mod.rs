@@ -15,32 +15,18 @@ pub(crate) mod train;
 
 use crate::args::Threads;
 use recurve_nn::Engine;
-use recurve_train::config::Task;
 use recurve_train::error::{Error, Result};
-use recurve_train::model_file::ModelFile;
-use recurve_train::task::{Forecaster, LanguageModel};
+use recurve_train::task::{self, Trained};
 use std::path::Path;
 
-/// A trained model, ready for use.
-pub(crate) enum Loaded {
-    /// One that forecasts tables.
-    Forecaster(Box<Forecaster>),
-    /// One that continues text.
-    Language(Box<LanguageModel>),
+/// Loads the model of a run folder or a model file.
+pub(crate) fn load(run: &Path, wanted: Threads) -> Result<Box<dyn Trained>> {
+    task::load(run, count(wanted))
 }
 
-/// Loads the model of a run folder or a model file.
-pub(crate) fn load(run: &Path, threads: Threads) -> Result<Loaded> {
-    let file = ModelFile::load(run)?;
-    let threads = threads.threads.map_or(0, |threads| threads as usize);
-    Ok(match file.task() {
-        Task::Forecast => {
-            Loaded::Forecaster(Box::new(Forecaster::of(file)?.with_threads(threads)?))
-        }
-        Task::Language => {
-            Loaded::Language(Box::new(LanguageModel::of(file)?.with_threads(threads)?))
-        }
-    })
+/// The number of threads as the library takes it.
+pub(crate) fn count(threads: Threads) -> usize {
+    threads.threads.map_or(0, |threads| threads as usize)
 }
 
 /// The engine with as many threads as were asked for, at most as many as there are.

@@ -1,21 +1,22 @@
 //! `recurve stream`: one line in, one line out, everything before remembered.
 
-use super::Loaded;
 use crate::{args, console};
 use recurve_train::error::{Error, Result};
-use recurve_train::task::{ForecastStream, LanguageStream};
+use recurve_train::model_file::ModelFile;
+use recurve_train::task::{ForecastStream, Forecaster, LanguageModel, LanguageStream, Task};
 use serde_json::{Map, Value, json};
 use std::io::{self, BufRead};
 
 /// Answers every line of standard input until it ends.
 pub(crate) fn run(args: &args::Stream, json: bool) -> Result<()> {
-    match super::load(&args.run, args::Threads { threads: None })? {
-        Loaded::Forecaster(model) => {
-            let mut rows = Rows::new(model.stream()?, json);
+    let file = ModelFile::load(&args.run)?;
+    match file.task() {
+        Task::Forecast => {
+            let mut rows = Rows::new(Forecaster::of(file)?.stream()?, json);
             each_line(|number, line| rows.answer(number, line))
         }
-        Loaded::Language(model) => {
-            let mut stream = model.stream()?;
+        Task::Language => {
+            let mut stream = LanguageModel::of(file)?.stream()?;
             each_line(|number, line| next(&mut stream, number, line, args.top))
         }
     }

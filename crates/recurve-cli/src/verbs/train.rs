@@ -8,7 +8,7 @@ use crate::{args, console, report};
 use recurve_train::error::{Error, Result};
 use recurve_train::profile::TrainingProfile;
 use recurve_train::run::RunFolder;
-use recurve_train::task::Evaluation;
+use recurve_train::task::Task;
 use recurve_train::trainer::{Outcome, Report, Trainer};
 use serde::Serialize;
 use std::fs;
@@ -79,10 +79,7 @@ pub(crate) fn run(args: &args::Train, json: bool) -> Result<u8> {
             let seconds = begun.elapsed().as_secs_f64();
             let took = Took { seconds, resumed: args.resume.is_some() };
             report::write(&folder, &result, took)?;
-            let speed = match &result.evaluation {
-                Evaluation::Language(_) => progress.speed(),
-                Evaluation::Forecast(_) => None,
-            };
+            let speed = progress.speed().filter(|_| result.task == Task::Language);
             tell(&folder, &result, (Time { seconds, speed }, trainer.profile()), json)?;
             Ok(0)
         }

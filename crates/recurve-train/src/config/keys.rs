@@ -12,10 +12,17 @@ pub struct Key {
     pub name: &'static str,
     /// What its value must be.
     pub expects: Expects,
-    /// The only task it belongs to; none for all.
-    pub task: Option<Task>,
+    /// The tasks it belongs to; none for all.
+    pub tasks: &'static [Task],
     /// What it means.
     pub about: &'static str,
+}
+
+impl Key {
+    /// Whether it has a meaning for a task.
+    pub fn is_for(&self, task: Task) -> bool {
+        self.tasks.is_empty() || self.tasks.contains(&task)
+    }
 }
 
 /// The type of a value.
@@ -42,15 +49,15 @@ use Expects::{Choice, Columns, Flag, Number, Size, Text, Whole};
 const STARTS: Expects = Choice(&["constant", "uniform", "normal", "xavier-uniform", "orthogonal"]);
 
 const fn key(name: &'static str, expects: Expects, about: &'static str) -> Key {
-    Key { name, expects, task: None, about }
+    Key { name, expects, tasks: &[], about }
 }
 
 const fn table(name: &'static str, expects: Expects, about: &'static str) -> Key {
-    Key { name, expects, task: Some(Task::Forecast), about }
+    Key { name, expects, tasks: &[Task::Forecast], about }
 }
 
 const fn text(name: &'static str, expects: Expects, about: &'static str) -> Key {
-    Key { name, expects, task: Some(Task::Language), about }
+    Key { name, expects, tasks: &[Task::Language], about }
 }
 
 const KEYS: &[Key] = &[

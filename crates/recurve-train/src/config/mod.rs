@@ -13,11 +13,12 @@ mod keys;
 mod settings;
 mod write;
 
+pub use crate::task::{DataConfig, Task};
 pub use keys::{Expects, Key, keys};
 pub use settings::Settings;
 
 use crate::clip::Clip;
-use crate::data::{TableOptions, TextOptions};
+use crate::data::TableOptions;
 use crate::error::{Error, Result};
 use crate::initialise::Initialiser;
 use crate::loss::Loss;
@@ -27,48 +28,6 @@ use crate::schedule::ScheduleConfig;
 use crate::stopping::StoppingConfig;
 use recurve_nn::{Bias, CellKind, Pooling, Precision};
 use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::str::FromStr;
-
-/// What a model is trained for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Task {
-    /// The next rows of a table.
-    Forecast,
-    /// The next token of a text.
-    Language,
-}
-
-impl Task {
-    /// All tasks.
-    pub const ALL: [Self; 2] = [Self::Forecast, Self::Language];
-
-    /// Its name in files and on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Forecast => "forecast",
-            Self::Language => "language",
-        }
-    }
-}
-
-impl fmt::Display for Task {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Task {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        let task = Self::ALL.into_iter().find(|task| task.name() == name);
-        task.ok_or_else(|| {
-            Error::usage(format!("there is no task `{name}`; choose forecast or language"))
-        })
-    }
-}
 
 /// Everything that is chosen about a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -94,16 +53,6 @@ pub struct Config {
     pub loss: Loss,
     /// Where the weights start.
     pub initialise: InitialiseConfig,
-}
-
-/// The task, and how its data is read.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "task", rename_all = "kebab-case")]
-pub enum DataConfig {
-    /// Tables to windows.
-    Forecast(TableOptions),
-    /// Text to tokens.
-    Language(TextOptions),
 }
 
 /// What the model is made of.
@@ -229,13 +178,20 @@ impl Default for InitialiseConfig {
     }
 }
 
+/// AdamW with this rate and decay, and else as it is usual.
+pub(crate) fn adamw(learning_rate: f64, weight_decay: f64) -> OptimiserConfig {
+    OptimiserConfig::AdamW(AdamW { learning_rate, weight_decay, ..AdamW::default() })
+}
+
 impl Config {
     /// The defaults of a task.
     pub fn of(task: Task) -> Self {
-        let adamw = |learning_rate, weight_decay| {
-            OptimiserConfig::AdamW(AdamW { learning_rate, weight_decay, ..AdamW::default() })
-        };
-        let shared = Self {
+        task.definition().defaults()
+    }
+
+    /// What the defaults of tasks begin with: those of forecasts.
+    pub(crate) fn shared() -> Self {
+        Self {
             data: DataConfig::Forecast(TableOptions::default()),
             model: ModelConfig {
                 cell: CellKind::Lstm,
@@ -269,35 +225,12 @@ impl Config {
             nan: NanPolicy::Stop {},
             loss: Loss::Mse {},
             initialise: InitialiseConfig::default(),
-        };
-        match task {
-            Task::Forecast => shared,
-            Task::Language => Self {
-                data: DataConfig::Language(TextOptions::default()),
-                model: ModelConfig {
-                    hidden: 128,
-                    layers: 2,
-                    pooling: None,
-                    relative: None,
-                    embedding: Some(64),
-                    ..shared.model
-                },
-                train: TrainConfig { epochs: 10, batch: 32, steps: Some(64), ..shared.train },
-                optimiser: adamw(8e-3, 1e-2),
-                schedule: ScheduleConfig::Cosine { warmup_steps: 100, final_factor: 0.01 },
-                stopping: StoppingConfig { patience: 5, ..StoppingConfig::default() },
-                loss: Loss::CrossEntropy { label_smoothing: 0.0 },
-                ..shared
-            },
         }
     }
 
     /// The task.
     pub fn task(&self) -> Task {
-        match self.data {
-            DataConfig::Forecast(_) => Task::Forecast,
-            DataConfig::Language(_) => Task::Language,
-        }
+        self.data.task()
     }
 
     /// An error where a value lies outside its range or does not go with another.
@@ -337,23 +270,7 @@ impl Config {
             start.validate()?;
         }
         self.validate_used()?;
-        match (self.task(), self.loss) {
-            (Task::Language, Loss::CrossEntropy { .. }) if self.model.bidirectional => {
-                Err(Error::usage(
-                    "model.bidirectional is on, but a language model that reads from the end of the \
-                     text reads the answer; set it to false",
-                ))
-            }
-            (Task::Language, Loss::CrossEntropy { .. }) => Ok(()),
-            (Task::Language, _) => {
-                Err(Error::usage("a language model is trained with loss.kind = \"cross-entropy\""))
-            }
-            (Task::Forecast, Loss::CrossEntropy { .. }) => Err(Error::usage(
-                "a forecast is trained with loss.kind = \"mse\", \"mae\" or \"huber\", not the \
-                 cross-entropy",
-            )),
-            (Task::Forecast, _) => Ok(()),
-        }
+        self.task().definition().validate(self)
     }
 
     /// An error where a start is chosen for weights that the model does not have.
@@ -367,11 +284,6 @@ impl Config {
                 starts.forget_bias,
                 cell.name()
             )));
-        }
-        if self.task() == Task::Forecast && starts.embedding != default.embedding {
-            return Err(Error::usage(
-                "initialise.embedding is set, but a forecast has no token vectors; leave it out",
-            ));
         }
         Ok(())
     }

@@ -235,10 +235,11 @@ impl Config {
             }
         }
         for (name, value) in settings.leaves() {
-            let owner = keys::find(&name).and_then(|key| key.task);
-            if let Some(owner) = owner.filter(|owner| *owner != task) {
+            if let Some(key) = keys::find(&name).filter(|key| !key.is_for(task)) {
+                let owners: Vec<&str> = key.tasks.iter().map(|owner| owner.name()).collect();
                 return Err(Error::usage(format!(
-                    "`{name}` belongs to the task {owner}, this is {task}; leave it out"
+                    "`{name}` belongs to the task {}, this is {task}; leave it out",
+                    owners.join(" or ")
                 )));
             }
             insert(&mut table, &name, value);

@@ -41,6 +41,6 @@ impl Config {
 
     /// Whether a key without a value is one that the data will answer.
     fn guesses(&self, key: &Key) -> bool {
-        key.name.starts_with("data.") && (key.task.is_none() || key.task == Some(self.task()))
+        key.name.starts_with("data.") && key.is_for(self.task())
     }
 }

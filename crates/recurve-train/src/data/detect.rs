@@ -1,26 +1,18 @@
 //! What kind of file this is, judged by its content; the extension only breaks ties.
 //!
-//! A table is lines that a separator cuts evenly, with numbers in them. Everything else that can be
+//! A table is lines that a separator cuts evenly, with numbers in them, and is to be forecast. Everything else that can be
 //! read is text. Well-known binary formats are refused by name, with what to do instead.
 
 use super::table::{evenness, guess_separator, is_number};
 use crate::error::{Error, Result};
+use crate::task::Task;
 use std::path::Path;
-
-/// What a file is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Rows of numbers over time, to be forecast.
-    Table,
-    /// Text, to be continued.
-    Text,
-}
 
 /// What a file was taken for, and why.
 #[derive(Clone, Debug)]
 pub struct Guess {
-    /// What it is.
-    pub kind: Kind,
+    /// What it can be used for.
+    pub task: Task,
     /// Why, in words for a person.
     pub reasons: Vec<String>,
 }
@@ -65,8 +57,8 @@ fn judge(head: &str, table_name: bool) -> Guess {
     let separator = guess_separator(head);
     let (even, looked_at) = evenness(head, separator);
     let lines: Vec<&str> = head.lines().filter(|line| !line.trim().is_empty()).take(100).collect();
-    let table = |reason: String| Guess { kind: Kind::Table, reasons: vec![reason] };
-    let text = |reason: String| Guess { kind: Kind::Text, reasons: vec![reason] };
+    let table = |reason: String| Guess { task: Task::Forecast, reasons: vec![reason] };
+    let text = |reason: String| Guess { task: Task::Language, reasons: vec![reason] };
     if looked_at == 0 {
         return text("it holds only blank lines".to_owned());
     }
@@ -107,23 +99,23 @@ mod tests {
 
     #[test]
     fn content_decides_and_the_name_breaks_ties() {
-        for (head, table_name, kind) in [
-            ("month,passengers\n1949-01,112\n1949-02,118\n", false, Kind::Table),
-            ("a;b\n1,5;2\n2,5;3\n", false, Kind::Table),
-            ("5\n6\n7.5\n", false, Kind::Table),
-            ("value\n6\n7.5\n", false, Kind::Table),
+        for (head, table_name, task) in [
+            ("month,passengers\n1949-01,112\n1949-02,118\n", false, Task::Forecast),
+            ("a;b\n1,5;2\n2,5;3\n", false, Task::Forecast),
+            ("5\n6\n7.5\n", false, Task::Forecast),
+            ("value\n6\n7.5\n", false, Task::Forecast),
             (
                 "To be, or not to be,\nthat is the question:\nWhether, well, 'tis\n",
                 false,
-                Kind::Text,
+                Task::Language,
             ),
-            ("emma\nolivia\nava\n", false, Kind::Text),
-            ("One line of prose, with a comma.", false, Kind::Text),
-            ("word,tag\nthe,DET\ncat,NOUN\n", false, Kind::Text),
-            ("word,tag\nthe,DET\ncat,NOUN\n", true, Kind::Table),
-            ("a,b\n", true, Kind::Table),
+            ("emma\nolivia\nava\n", false, Task::Language),
+            ("One line of prose, with a comma.", false, Task::Language),
+            ("word,tag\nthe,DET\ncat,NOUN\n", false, Task::Language),
+            ("word,tag\nthe,DET\ncat,NOUN\n", true, Task::Forecast),
+            ("a,b\n", true, Task::Forecast),
         ] {
-            assert_eq!(judge(head, table_name).kind, kind, "{head:?}");
+            assert_eq!(judge(head, table_name).task, task, "{head:?}");
         }
     }
 

@@ -27,7 +27,7 @@ mod time;
 mod transform;
 mod vocabulary;
 
-pub use detect::{Guess, Kind, guess};
+pub use detect::{Guess, guess};
 pub use frequency::Frequency;
 pub use lanes::{Lanes, TokenBatch};
 pub use options::{Columns, ScalerKind, SplitSize, TableOptions};

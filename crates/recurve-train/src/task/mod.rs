@@ -1,44 +1,73 @@
 //! The tasks: what a batch is, what is measured, and how a trained model is used.
 //!
-//! A learner is the side that training sees: batches by number, a gradient for each, a validation
-//! metric, an evaluation at the end. It holds no weights, so the trainer alone decides what is saved.
-//! The other side, [`Forecaster`] and [`LanguageModel`], is what a person uses afterwards; both sides
-//! read windows and text through the same functions, so what is measured is what is used.
-//!
-//! Forecasts are *direct*: the window is read, its steps become one vector, and a linear layer gives
-//! the whole horizon at once, in the scaled and transformed units that the loss sees. Language models
-//! emit the distribution of the next token at every step, trained by truncated backpropagation
-//! through time whose state is carried from batch to batch.
+//! Each task is a folder, and a [`Definition`] is its door: its defaults, which settings go together,
+//! and its two sides. The side that training sees is a [`Learner`]: batches by number, a gradient for
+//! each, a validation metric, an evaluation at the end. It holds no weights, so the trainer alone
+//! decides what is saved. The side that a person uses afterwards is a [`Trained`] model; both read data
+//! through the same functions, so what is measured is what is used. [`list`] names the tasks; nothing
+//! else does, neither the trainer nor the run folder.
 
 mod ahead;
 mod forecast;
-mod forecaster;
-mod generation;
 mod language;
-mod language_model;
-mod report;
+mod list;
 
-pub use forecaster::{Forecast, ForecastStream, Forecaster};
-pub use generation::GenerateOptions;
-pub use language_model::{LanguageModel, LanguageStream};
-pub use report::{
-    BaselineReport, Evaluation, ForecastReport, LanguageReport, Prediction, Skill, TargetReport,
+pub use forecast::{
+    BaselineReport, Forecast, ForecastReport, ForecastStream, Forecaster, Prediction, TargetReport,
 };
-
-pub(crate) use forecast::ForecastLearner;
-pub(crate) use language::LanguageLearner;
+pub use language::{GenerateOptions, LanguageModel, LanguageReport, LanguageStream};
+pub use list::{DataConfig, Evaluation, Reader, Task};
 
 use crate::config::Config;
-use crate::data::Position;
+use crate::data::{Part, Position};
 use crate::error::{Error, Result};
 use crate::loss::LossValue;
-use crate::model_file::Reader;
+use crate::metrics;
+use crate::model_file::ModelFile;
 use recurve_nn::{Description, Network, Noise, Recurrent, State};
+use serde::Serialize;
+use serde_json::Value;
+use std::path::Path;
+
+/// A task: the door to its folder.
+pub(crate) trait Definition: Sync {
+    /// The configuration where nothing is set.
+    fn defaults(&self) -> Config;
+    /// An error where settings of this task do not go together.
+    fn validate(&self, config: &Config) -> Result<()>;
+    /// Reads the data and prepares to learn from it. What was guessed is written into the
+    /// configuration, and said in sentences.
+    fn learner(&self, given: Given<'_>) -> Result<(Box<dyn Learner>, Vec<String>)>;
+    /// A trained model for use, with this many threads; 0 takes all.
+    fn trained(&self, file: ModelFile, threads: usize) -> Result<Box<dyn Trained>>;
+}
+
+/// What a task learns from.
+pub(crate) struct Given<'a> {
+    /// The file or folder.
+    pub(crate) data: &'a Path,
+    /// The configuration, which holds the options of this task.
+    pub(crate) config: &'a mut Config,
+    /// How a run that is resumed reads the data.
+    pub(crate) reader: Option<&'a Reader>,
+}
+
+impl Given<'_> {
+    /// A configuration or reader of another task, which the trainer never gives.
+    fn strange(&self) -> Error {
+        Error::failed(format!("the options are those of the task {}", self.config.task()))
+    }
+}
 
 /// What training sees of a task.
 pub(crate) trait Learner {
     /// The model for this data.
     fn description(&self, config: &Config) -> Description;
+    /// Sets first weights that are known better than at random.
+    fn begin(&self, model: &mut recurve_nn::Model<f32>) -> Result<()> {
+        let _ = model;
+        Ok(())
+    }
     /// How a trained model reads data.
     fn reader(&self) -> Reader;
     /// Batches in an epoch.
@@ -47,10 +76,14 @@ pub(crate) trait Learner {
     fn rows(&self, config: &Config) -> usize;
     /// What a batch is counted in.
     fn unit(&self) -> &'static str;
+    /// What stands side by side in a batch.
+    fn members(&self) -> &'static str;
     /// The name of the validation metric.
     fn metric(&self) -> &'static str;
     /// What is carried from batch to batch, if anything is.
-    fn carried(&mut self) -> Option<&mut State<f32>>;
+    fn carried(&mut self) -> Option<&mut State<f32>> {
+        None
+    }
     /// One batch forward and backward: the loss, and the gradient of every weight.
     fn learn(
         &mut self,
@@ -71,8 +104,100 @@ pub(crate) trait Learner {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Learned {
     pub(crate) loss: LossValue,
-    /// Windows or tokens.
+    /// What [`Learner::unit`] counts.
     pub(crate) units: usize,
+}
+
+/// A trained model of any task, for use.
+pub trait Trained {
+    /// The model and everything it was saved with.
+    fn file(&self) -> &ModelFile;
+    /// Measures the model on a part of a file; what was held out where no part is named, and the data
+    /// of the training where no file is. For a part other than all, the file must be that data.
+    ///
+    /// # Errors
+    /// The data cannot be read or is not what the model reads, or there is no such part.
+    fn evaluate(&mut self, part: Option<Part>, data: Option<&Path>) -> Result<Evaluation>;
+    /// Runs over a whole file.
+    ///
+    /// # Errors
+    /// The data cannot be read or is not what the model reads.
+    fn predict(&mut self, data: &Path) -> Result<Predictions>;
+}
+
+/// Loads a trained model of any task: a run folder, `runs/latest`, or a model file. Threads change no
+/// result; 0 takes all.
+///
+/// # Errors
+/// There is no model, or it is none of this program.
+pub fn load(path: &Path, threads: usize) -> Result<Box<dyn Trained>> {
+    let file = ModelFile::load(path)?;
+    file.task().definition().trained(file, threads)
+}
+
+/// What a model says about every item of a file.
+#[derive(Clone, Debug)]
+pub struct Predictions {
+    /// What they are, in the plural.
+    pub what: &'static str,
+    /// All of them as a CSV file.
+    pub csv: Vec<u8>,
+    /// Each as JSON.
+    pub json: Vec<Value>,
+    /// How good they are, where the file says what is right: as fields, and in sentences.
+    pub scores: (serde_json::Map<String, Value>, Vec<String>),
+}
+
+/// What every evaluation can tell.
+pub trait Report {
+    /// The result in sentences for a person.
+    fn summary(&self) -> Vec<String>;
+    /// The result in one sentence, without what it is compared with.
+    fn headline(&self) -> String;
+    /// How much better than the naive models it is, the most important first.
+    fn skills(&self) -> &[Skill];
+    /// The naive models that a model must beat to be of use.
+    fn naive(&self) -> &'static [&'static str];
+    /// What was predicted, as the file `predictions.csv` of a run.
+    ///
+    /// # Errors
+    /// What the writer says.
+    fn predictions(&self) -> Result<Option<Vec<u8>>>;
+}
+
+/// How much better than a naive model: `1 - error / error of the naive one`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Skill {
+    /// The naive model.
+    pub baseline: String,
+    /// 0.21 is 21 % better, negative is worse.
+    pub skill: f64,
+}
+
+impl Skill {
+    /// The skill of an error against that of a naive model; none where that makes none.
+    fn of(baseline: &str, error: f64, naive: f64) -> Option<Self> {
+        Some(Self { baseline: baseline.to_owned(), skill: metrics::skill(error, naive)? })
+    }
+}
+
+/// A skill in words.
+fn better(skill: f64, than: &str) -> String {
+    let percent = 100.0 * skill;
+    if percent >= 0.0 {
+        format!("{percent:.1} % better than {than}")
+    } else {
+        format!("{:.1} % worse than {than}", -percent)
+    }
+}
+
+/// A number with four digits that matter.
+fn short(value: f64) -> String {
+    if value != 0.0 && !(1e-4..1e9).contains(&value.abs()) {
+        return format!("{value:.3e}");
+    }
+    let digits = (3.0 - value.abs().max(1e-12).log10().floor()).clamp(0.0, 12.0);
+    format!("{value:.*}", digits as usize)
 }
 
 /// The recurrent stack of a configuration, with what stands between it and the output.

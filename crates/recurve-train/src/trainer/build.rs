@@ -3,17 +3,17 @@
 use super::progress::{EpochSums, Progress};
 use super::{Trainer, belongs, save, start};
 use crate::checkpoint::Checkpoint;
-use crate::config::{Config, DataConfig, Settings, Task};
-use crate::data::{self, DataPlan, Kind, Position, Series, Table, Text};
+use crate::config::{Config, Settings};
+use crate::data::{self, Position};
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::model_file::{DataSource, ModelFile, Reader, engine, unsound};
+use crate::model_file::{DataSource, ModelFile, engine, unsound};
 use crate::nan_policy::{NanGuard, Skipped};
 use crate::optimiser::Optimiser;
 use crate::run::RunFolder;
 use crate::schedule::Schedule;
 use crate::stopping::EarlyStopping;
-use crate::task::{ForecastLearner, LanguageLearner, Learner};
+use crate::task::{Given, Reader};
 use recurve_nn::{CellKind, Description, Layer, Model, Network};
 use std::path::Path;
 
@@ -28,10 +28,7 @@ impl Trainer {
             Some(task) => task,
             None => {
                 let guess = data::guess(data)?;
-                let task = match guess.kind {
-                    Kind::Table => Task::Forecast,
-                    Kind::Text => Task::Language,
-                };
+                let task = guess.task;
                 notes
                     .push(format!("task {task}: {} (change: data.task)", guess.reasons.join(", ")));
                 task
@@ -94,32 +91,12 @@ impl Trainer {
         mut notes: Vec<String>,
         reader: Option<&Reader>,
     ) -> Result<Self> {
-        let learner: Box<dyn Learner> = match (&mut config.data, reader) {
-            (DataConfig::Forecast(options), reader) => {
-                let table = Table::read(data)?;
-                let plan = match reader {
-                    Some(Reader::Table(plan)) => plan.clone(),
-                    _ => DataPlan::new(&table, options)?,
-                };
-                notes.extend(plan.describe(&table));
-                *options = plan.options();
-                let series = Series::new(&table, &plan)?;
-                Box::new(ForecastLearner::new(series, &config)?)
-            }
-            (DataConfig::Language(options), reader) => {
-                let text = match reader {
-                    Some(Reader::Text(vocabulary)) => {
-                        Text::read_with(data, vocabulary, options.validation)?
-                    }
-                    _ => Text::read(data, options)?,
-                };
-                notes.push(format!("{}: {}", data.display(), text.describe()));
-                options.vocabulary = Some(text.vocabulary().kind());
-                Box::new(LanguageLearner::new(text, &config)?)
-            }
-        };
+        let given = Given { data, config: &mut config, reader };
+        let (learner, told) = given.config.task().definition().learner(given)?;
+        notes.extend(told);
         let mut model = Model::new(learner.description(&config)).map_err(unsound)?;
         start::initialise(&mut model, &config.initialise, config.train.seed)?;
+        learner.begin(&mut model)?;
         let engine = engine(config.train.threads)?.with_precision(config.train.precision.into());
         let mut network = Network::new(model.description(), engine).map_err(unsound)?;
         let (memory, note) =
@@ -140,7 +117,7 @@ impl Trainer {
             model.values().len(),
             learner.batches(),
             config.train.batch,
-            if config.task() == Task::Forecast { "windows" } else { "lanes" }
+            learner.members()
         ));
         Ok(Self {
             progress: Progress {
@@ -204,14 +181,8 @@ impl Trainer {
         let told = |message: String| {
             Error::usage(format!("the weights of `{}` do not fit: {message}", other.name()))
         };
-        if let (Reader::Text(own), Reader::Text(theirs)) = (&self.reader, other.reader())
-            && own != theirs
-        {
-            return Err(told(format!(
-                "its vocabulary of {} tokens is another than that of this text, of {}",
-                theirs.size(),
-                own.size()
-            )));
+        if let Some(difference) = self.reader.differs(other.reader()) {
+            return Err(told(difference));
         }
         let (here, there) = (self.model.description(), other.model().description());
         if let Some((here, there)) =

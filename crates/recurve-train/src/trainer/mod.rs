@@ -22,16 +22,16 @@ pub use start::{initialise, without_decay};
 
 use crate::accumulate::Accumulator;
 use crate::clip::norm_on;
-use crate::config::{Config, Task};
+use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::model_file::{DataSource, Reader};
+use crate::model_file::DataSource;
 use crate::nan_policy::{Action, NanGuard, NanPolicy};
 use crate::optimiser::Optimiser;
 use crate::profile::TrainingProfile;
 use crate::run::RunFolder;
 use crate::schedule::Schedule;
 use crate::stopping::EarlyStopping;
-use crate::task::{Evaluation, Learner};
+use crate::task::{Learner, Reader, Task};
 use log::Log;
 use progress::{Ended, Progress};
 use recurve_nn::profile::{Profile, span};
@@ -308,9 +308,7 @@ impl Trainer {
         let _span = span("evaluation");
         self.network.load(weights, false);
         let evaluation = self.learner.evaluate(&mut self.network)?;
-        if let Evaluation::Forecast(report) = &evaluation {
-            let mut bytes = Vec::new();
-            report.write_csv(&mut bytes)?;
+        if let Some(bytes) = evaluation.report().predictions()? {
             folder.write("predictions.csv", &bytes)?;
         }
         log.evaluation(&evaluation, self.progress.step)?;

@@ -1,11 +1,10 @@
 //! Where a run stands, what it tells while it runs, and what it says at the end.
 
-use crate::config::Task;
 use crate::data::Position;
 use crate::nan_policy::Skipped;
 use crate::schedule::PlateauState;
 use crate::stopping::StoppingState;
-use crate::task::Evaluation;
+use crate::task::{Evaluation, Task};
 use serde::{Deserialize, Serialize};
 
 /// Everything about a run but its weights, moments and carried state. Nothing in it depends on the
@@ -160,7 +159,7 @@ impl Report {
                 self.skipped_steps
             ));
         }
-        lines.extend(self.evaluation.summary());
+        lines.extend(self.evaluation.report().summary());
         lines
     }
 }

@@ -1,13 +1,12 @@
 //! Language models: the next token at every step, with the state carried through the text.
 
-use super::report::{Evaluation, LanguageReport};
-use super::{Learned, Learner, refused, stack};
+use super::report::LanguageReport;
 use crate::baseline::{ADDED_COUNT, bigram, unigram};
 use crate::config::Config;
 use crate::data::{Lanes, Part, Position, Text, VocabularyKind};
 use crate::error::{Error, Result};
 use crate::loss::{IGNORE, Loss, Targets};
-use crate::model_file::Reader;
+use crate::task::{Evaluation, Learned, Learner, Reader, refused, stack};
 use recurve_nn::profile::span;
 use recurve_nn::{Batch, Description, Input, Network, Noise, State};
 
@@ -75,6 +74,10 @@ impl Learner for LanguageLearner {
         }
     }
 
+    fn members(&self) -> &'static str {
+        "lanes"
+    }
+
     fn metric(&self) -> &'static str {
         match self.text.vocabulary().kind() {
             _ if self.text.validation().is_empty() => "training loss",
@@ -130,12 +133,12 @@ impl Learner for LanguageLearner {
 }
 
 /// The part that measures a model.
-pub(crate) fn held_out(text: &Text) -> Part {
+pub(super) fn held_out(text: &Text) -> Part {
     if text.validation().is_empty() { Part::Train } else { Part::Validation }
 }
 
 /// Measures a model on a part of the text that trained it.
-pub(crate) fn evaluate(
+pub(super) fn evaluate(
     network: &mut Network<f32>,
     text: &Text,
     part: Part,
@@ -174,7 +177,7 @@ pub(crate) fn evaluate(
 ///
 /// Long texts are read in up to 16 lanes side by side, each with its state carried to its end. A lane
 /// begins 256 tokens early with a zero state; what it says about those is not counted.
-pub(crate) fn cross_entropy(
+pub(super) fn cross_entropy(
     network: &mut Network<f32>,
     tokens: &[u32],
     first: usize,

@@ -1,10 +1,11 @@
 //! A trained forecasting model in use: the rows to come, forecasts over a file, rows as they come.
 
-use super::forecast::{View, held_out, time};
+use super::learner::{View, held_out, time};
 use super::report::ForecastReport;
 use crate::data::{DataPlan, Part, Series, Table};
 use crate::error::{Error, Result};
-use crate::model_file::{ModelFile, Reader, engine_of, unsound};
+use crate::model_file::{ModelFile, engine_of, unsound};
+use crate::task::{Evaluation, Predictions, Reader, Report, Task, Trained};
 use recurve_nn::Network;
 use serde::Serialize;
 use std::collections::VecDeque;
@@ -53,11 +54,7 @@ impl Forecaster {
     /// The model is for another task.
     pub fn of(file: ModelFile) -> Result<Self> {
         let Reader::Table(plan) = file.reader() else {
-            return Err(Error::usage(format!(
-                "`{}` is a language model, one that forecasts tables is needed here; use it with \
-                 generate or eval",
-                file.name()
-            )));
+            return Err(file.is_not_for(Task::Forecast));
         };
         Ok(Self { plan: plan.clone(), network: network(&file, 0)?, file })
     }
@@ -146,6 +143,17 @@ impl Forecaster {
         self.view().evaluate(&mut self.network, &series, (Part::All.name(), rows))
     }
 
+    fn predictions(&mut self, table: &Table) -> Result<Predictions> {
+        let report = self.predict(table)?;
+        let mut csv = Vec::new();
+        report.write_csv(&mut csv)?;
+        let json = report.predictions.iter().map(|prediction| report.named(prediction)).collect();
+        let summary = report.summary();
+        let scores = serde_json::to_value(Evaluation::Forecast(report)).unwrap_or_default();
+        let scores = serde_json::Map::from_iter([("scores".to_owned(), scores)]);
+        Ok(Predictions { what: "forecasts", csv, json, scores: (scores, summary) })
+    }
+
     /// A stream of rows, for this model.
     ///
     /// # Errors
@@ -157,6 +165,25 @@ impl Forecaster {
             plan: self.plan.clone(),
             rows: VecDeque::new(),
         })
+    }
+}
+
+impl Trained for Forecaster {
+    fn file(&self) -> &ModelFile {
+        &self.file
+    }
+
+    fn evaluate(&mut self, part: Option<Part>, data: Option<&Path>) -> Result<Evaluation> {
+        let report = match (part, data) {
+            (Some(Part::All), Some(path)) => Self::predict(self, &Table::read(path)?)?,
+            (Some(part), data) => Self::evaluate(self, part, data)?,
+            (None, data) => self.evaluate_own(data)?,
+        };
+        Ok(Evaluation::Forecast(report))
+    }
+
+    fn predict(&mut self, data: &Path) -> Result<Predictions> {
+        self.predictions(&Table::read(data)?)
     }
 }
 

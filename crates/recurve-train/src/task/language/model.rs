@@ -1,13 +1,14 @@
 //! A trained language model in use: to continue a text, to measure one, to read one as it comes.
 
 use super::generation::{GenerateOptions, Sampler, softmax};
-use super::language::{cross_entropy, evaluate, held_out};
+use super::learner::{cross_entropy, evaluate, held_out};
 use super::report::LanguageReport;
-use crate::config::DataConfig;
 use crate::data::{Part, Text, Vocabulary};
 use crate::error::{Error, Result};
-use crate::model_file::{ModelFile, Reader, engine_of, unsound};
+use crate::model_file::{ModelFile, engine_of, unsound};
+use crate::task::{DataConfig, Evaluation, Predictions, Reader, Task, Trained};
 use recurve_nn::{Engine, Network, Session, State};
+use serde::Serialize;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -34,11 +35,7 @@ impl LanguageModel {
     /// The model is for another task.
     pub fn of(file: ModelFile) -> Result<Self> {
         let Reader::Text(vocabulary) = file.reader() else {
-            return Err(Error::usage(format!(
-                "`{}` forecasts tables, a language model is needed here; use it with forecast, \
-                 predict or eval",
-                file.name()
-            )));
+            return Err(file.is_not_for(Task::Language));
         };
         Ok(Self { vocabulary: vocabulary.clone(), engine: engine_of(&file, 0)?, file })
     }
@@ -171,6 +168,63 @@ impl LanguageModel {
             vocabulary: self.vocabulary.clone(),
             session,
         })
+    }
+}
+
+/// One character and what the model thought of it.
+#[derive(Serialize)]
+struct Character {
+    /// Its place in the file, from 1.
+    index: usize,
+    /// The character, or the byte for a model of bytes.
+    character: String,
+    /// The probability the model gave it.
+    probability: f64,
+    /// The same as cross-entropy, in nats.
+    nats: f64,
+}
+
+impl Trained for LanguageModel {
+    fn file(&self) -> &ModelFile {
+        &self.file
+    }
+
+    fn evaluate(&mut self, part: Option<Part>, data: Option<&Path>) -> Result<Evaluation> {
+        let report = match (part, data) {
+            (Some(Part::All), Some(path)) => self.evaluate_text(path)?,
+            (Some(part), data) => Self::evaluate(self, part, data)?,
+            (None, data) => self.evaluate_own(data)?,
+        };
+        Ok(Evaluation::Language(report))
+    }
+
+    /// Every character after the first, each given all before it.
+    fn predict(&mut self, data: &Path) -> Result<Predictions> {
+        let text = Text::read_with(data, &self.vocabulary, 0.0)?;
+        let mut stream = self.stream()?;
+        let (mut json, mut sum) = (vec![], 0.0);
+        let mut writer = csv::Writer::from_writer(vec![]);
+        let lost = |error| Error::failed("cannot make the CSV").with_source(error);
+        for (index, pair) in text.tokens().windows(2).enumerate() {
+            stream.push(pair[0])?;
+            let probability = stream.probabilities()[pair[1] as usize];
+            let character = Character {
+                index: index + 2,
+                character: self.vocabulary.decode(&pair[1..]),
+                probability,
+                nats: -probability.ln(),
+            };
+            sum += character.nats;
+            writer.serialize(&character).map_err(lost)?;
+            json.push(serde_json::to_value(character).unwrap_or_default());
+        }
+        let csv = writer
+            .into_inner()
+            .map_err(|error| Error::failed(format!("cannot make the CSV: {error}")))?;
+        let nats = sum / json.len().max(1) as f64;
+        let fields = serde_json::Map::from_iter([("nats".to_owned(), nats.into())]);
+        let words = vec![format!("{nats:.4} nats per {}", self.vocabulary.unit())];
+        Ok(Predictions { what: "characters", csv, json, scores: (fields, words) })
     }
 }
 

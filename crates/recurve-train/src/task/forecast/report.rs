@@ -1,28 +1,11 @@
-//! How good a model is, beside the naive ones, in numbers that serialise.
+//! How good forecasts are, beside the naive ones, in numbers that serialise.
 
 use crate::error::{Error, Result};
-use crate::metrics::{self, Scores, skill};
+use crate::metrics::Scores;
+use crate::task::{Report, Skill, better, short};
 use serde::Serialize;
+use serde_json::Value;
 use std::io::Write;
-
-/// The evaluation of a trained model.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "task", rename_all = "kebab-case")]
-pub enum Evaluation {
-    /// Of forecasts.
-    Forecast(ForecastReport),
-    /// Of a language model.
-    Language(LanguageReport),
-}
-
-/// How much better than a naive model: `1 - error / error of the naive one`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Skill {
-    /// The naive model.
-    pub baseline: String,
-    /// 0.21 is 21 % better, negative is worse.
-    pub skill: f64,
-}
 
 /// Forecasts measured on one part of a table, every row forecast once.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -89,12 +72,9 @@ pub struct Prediction {
 
 impl TargetReport {
     pub(crate) fn new(target: &str, model: Scores, baselines: Vec<BaselineReport>) -> Self {
-        let skills = baselines.iter().filter_map(|baseline| {
-            Some(Skill {
-                baseline: baseline.name.clone(),
-                skill: skill(model.mae, baseline.scores.mae)?,
-            })
-        });
+        let skills = baselines
+            .iter()
+            .filter_map(|baseline| Skill::of(&baseline.name, model.mae, baseline.scores.mae));
         Self { target: target.to_owned(), model, skills: skills.collect(), baselines }
     }
 }
@@ -128,6 +108,18 @@ impl ForecastReport {
     pub fn skill(&self, baseline: &str) -> Option<f64> {
         let found = self.skills.iter().find(|skill| skill.baseline == baseline);
         found.map(|skill| skill.skill)
+    }
+
+    /// A prediction as JSON in which the naive forecasts have names.
+    pub(crate) fn named(&self, prediction: &Prediction) -> Value {
+        let mut value = serde_json::to_value(prediction).unwrap_or_default();
+        let target = self.targets.iter().find(|target| target.target == prediction.target);
+        if let Some(target) = target {
+            let names = target.baselines.iter().map(|baseline| baseline.name.clone());
+            let values = prediction.baselines.iter().map(|value| (*value).into());
+            value["baselines"] = names.zip(values).collect::<serde_json::Map<_, _>>().into();
+        }
+        value
     }
 
     /// Writes every forecast as CSV.
@@ -164,9 +156,10 @@ impl ForecastReport {
         };
         write().map_err(|error| Error::failed("cannot write the forecasts").with_source(error))
     }
+}
 
-    /// The result in sentences for a person.
-    pub fn summary(&self) -> Vec<String> {
+impl Report for ForecastReport {
+    fn summary(&self) -> Vec<String> {
         let mut lines = vec![format!(
             "{} rows {} to {}, forecast {} ahead from {} origin{}",
             self.part,
@@ -201,99 +194,29 @@ impl ForecastReport {
         }
         lines
     }
-}
-
-/// A language model measured on one part of a text.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct LanguageReport {
-    /// `validation`, `training` or `all`.
-    pub part: String,
-    /// What a token is: `character` or `byte`.
-    pub unit: String,
-    /// Tokens predicted.
-    pub tokens: u64,
-    /// Mean cross-entropy in nats per token.
-    pub nats: f64,
-    /// The same in bits.
-    pub bits: f64,
-    /// The same as perplexity.
-    pub perplexity: f64,
-    /// Cross-entropy of the token frequencies of the training part, in nats per token.
-    pub unigram: Option<f64>,
-    /// The same of the frequencies after each token.
-    pub bigram: Option<f64>,
-    /// The skill in cross-entropy against both.
-    pub skills: Vec<Skill>,
-}
-
-impl LanguageReport {
-    pub(crate) fn new(
-        (part, unit): (&str, &str),
-        (nats, tokens): (f64, u64),
-        (unigram, bigram): (Option<f64>, Option<f64>),
-    ) -> Self {
-        let against = |name: &str, baseline: Option<f64>| {
-            Some(Skill { baseline: name.to_owned(), skill: skill(nats, baseline?)? })
+    fn headline(&self) -> String {
+        let count = self.targets.len().max(1) as f64;
+        let mases = self.targets.iter().map(|target| target.model.mase);
+        let error = match (mases.sum::<Option<f64>>(), self.targets.first()) {
+            (Some(sum), Some(_)) => format!("MASE {:.2}", sum / count),
+            (None, Some(target)) => format!("MAE {} of {}", short(target.model.mae), target.target),
+            (_, None) => String::new(),
         };
-        Self {
-            part: part.to_owned(),
-            unit: unit.to_owned(),
-            tokens,
-            nats,
-            bits: metrics::bits(nats),
-            perplexity: metrics::perplexity(nats),
-            unigram,
-            bigram,
-            skills: [against("unigram", unigram), against("bigram", bigram)]
-                .into_iter()
-                .flatten()
-                .collect(),
-        }
+        let (first, last) = (&self.first_time, &self.last_time);
+        format!("{error} on the {} rows {first} to {last}", self.part)
     }
 
-    /// The result in sentences for a person.
-    pub fn summary(&self) -> Vec<String> {
-        let unit = &self.unit;
-        let mut lines = vec![format!(
-            "{} part, {} {unit}s: {:.4} nats per {unit} · {:.4} bits · perplexity {:.3}",
-            self.part, self.tokens, self.nats, self.bits, self.perplexity
-        )];
-        for (name, nats) in [("unigram", self.unigram), ("bigram", self.bigram)] {
-            let skill = self.skills.iter().find(|skill| skill.baseline == name);
-            if let (Some(nats), Some(skill)) = (nats, skill) {
-                let against = better(skill.skill, "it");
-                lines.push(format!("  {name} {nats:.4} nats per {unit} · model {against}"));
-            }
-        }
-        lines
+    fn skills(&self) -> &[Skill] {
+        &self.skills
     }
-}
 
-impl Evaluation {
-    /// The result in sentences for a person.
-    pub fn summary(&self) -> Vec<String> {
-        match self {
-            Self::Forecast(report) => report.summary(),
-            Self::Language(report) => report.summary(),
-        }
+    fn naive(&self) -> &'static [&'static str] {
+        &["seasonal naive", "naive"]
     }
-}
 
-/// A skill in words.
-pub(crate) fn better(skill: f64, than: &str) -> String {
-    let percent = 100.0 * skill;
-    if percent >= 0.0 {
-        format!("{percent:.1} % better than {than}")
-    } else {
-        format!("{:.1} % worse than {than}", -percent)
+    fn predictions(&self) -> Result<Option<Vec<u8>>> {
+        let mut bytes = Vec::new();
+        self.write_csv(&mut bytes)?;
+        Ok(Some(bytes))
     }
-}
-
-/// A number with four digits that matter.
-fn short(value: f64) -> String {
-    if value != 0.0 && !(1e-4..1e9).contains(&value.abs()) {
-        return format!("{value:.3e}");
-    }
-    let digits = (3.0 - value.abs().max(1e-12).log10().floor()).clamp(0.0, 12.0);
-    format!("{value:.*}", digits as usize)
 }

@@ -1,17 +1,16 @@
 //! Forecasts: windows in, a horizon out, measured in the units of the file.
 
-use super::ahead::Ahead;
-use super::report::{BaselineReport, Evaluation, ForecastReport, Prediction, TargetReport};
-use super::{Learned, Learner, refused, stack};
+use super::report::{BaselineReport, ForecastReport, Prediction, TargetReport};
 use crate::baseline::Naive;
 use crate::config::Config;
 use crate::data::{DataPlan, Part, Position, Series, shuffled};
 use crate::error::{Error, Result};
 use crate::loss::{Loss, Targets};
 use crate::metrics::{Scores, mae, mase_scale};
-use crate::model_file::Reader;
+use crate::task::ahead::Ahead;
+use crate::task::{Evaluation, Learned, Learner, Reader, refused, stack};
 use recurve_nn::profile::span;
-use recurve_nn::{Batch, Description, Input, Mode, Network, Noise, State};
+use recurve_nn::{Batch, Description, Input, Mode, Network, Noise};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -312,12 +311,12 @@ impl Learner for ForecastLearner {
         "windows"
     }
 
-    fn metric(&self) -> &'static str {
-        if self.validation.is_empty() { "training loss" } else { self.metric }
+    fn members(&self) -> &'static str {
+        "windows"
     }
 
-    fn carried(&mut self) -> Option<&mut State<f32>> {
-        None
+    fn metric(&self) -> &'static str {
+        if self.validation.is_empty() { "training loss" } else { self.metric }
     }
 
     fn learn(
@@ -382,9 +381,10 @@ impl Learner for ForecastLearner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{DataConfig, Settings, Task};
+    use crate::config::Settings;
     use crate::data::Table;
     use crate::model_file::engine;
+    use crate::task::{DataConfig, Task};
     use recurve_nn::Model;
 
     const ROWS: usize = 60;

@@ -1,0 +1,142 @@
+//! The list of the tasks: the one file that names them all.
+//!
+//! A task is a folder beside this file. What others hold without knowing which task it is for stands
+//! here as an enumeration with one case for each: how data is to be read ([`DataConfig`]), how a trained
+//! model reads it ([`Reader`]), and how good a model is ([`Evaluation`]). Everything a task does is
+//! behind its [`Definition`]. To add a task: a folder, its line in each list here, its keys in
+//! `config/keys.rs`, and what the report page of the program shows of it.
+
+use super::{Definition, Report, forecast, language};
+use crate::data::{DataPlan, TableOptions, TextOptions, Vocabulary};
+use crate::error::{Error, Result};
+use recurve_nn::InputKind;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// What a model is trained for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Task {
+    /// The next rows of a table.
+    Forecast,
+    /// The next token of a text.
+    Language,
+}
+
+impl Task {
+    /// All tasks.
+    pub const ALL: [Self; 2] = [Self::Forecast, Self::Language];
+
+    /// Its name in files and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Forecast => "forecast",
+            Self::Language => "language",
+        }
+    }
+
+    /// What it does.
+    pub(crate) fn definition(self) -> &'static dyn Definition {
+        match self {
+            Self::Forecast => &forecast::Definition,
+            Self::Language => &language::Definition,
+        }
+    }
+
+    /// The names of all tasks, in a sentence.
+    pub fn names() -> String {
+        let (last, others) = Self::ALL.split_last().expect("there are tasks");
+        let others: Vec<&str> = others.iter().map(|task| task.name()).collect();
+        format!("{} or {last}", others.join(", "))
+    }
+}
+
+impl fmt::Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Task {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let task = Self::ALL.into_iter().find(|task| task.name() == name);
+        task.ok_or_else(|| {
+            Error::usage(format!("there is no task `{name}`; choose {}", Self::names()))
+        })
+    }
+}
+
+/// The task, and how its data is read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "task", rename_all = "kebab-case")]
+pub enum DataConfig {
+    /// Tables to windows.
+    Forecast(TableOptions),
+    /// Text to tokens.
+    Language(TextOptions),
+}
+
+impl DataConfig {
+    /// The task.
+    pub fn task(&self) -> Task {
+        match self {
+            Self::Forecast(_) => Task::Forecast,
+            Self::Language(_) => Task::Language,
+        }
+    }
+}
+
+/// How a model reads data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reader {
+    /// Rows of a table, by this plan.
+    Table(DataPlan),
+    /// Text, by this vocabulary.
+    Text(Vocabulary),
+}
+
+impl Reader {
+    /// What a model that reads so has as its input.
+    pub(crate) fn input(&self) -> InputKind {
+        match self {
+            Self::Table(plan) => InputKind::Values { width: plan.channels() },
+            Self::Text(vocabulary) => InputKind::Tokens { vocabulary: vocabulary.size() },
+        }
+    }
+
+    /// Why weights that were trained with another reader mean something else here, if they do.
+    pub(crate) fn differs(&self, other: &Self) -> Option<String> {
+        match (self, other) {
+            (Self::Text(own), Self::Text(theirs)) if own != theirs => Some(format!(
+                "its vocabulary of {} tokens is another than that of this text, of {}",
+                theirs.size(),
+                own.size()
+            )),
+            _ => None,
+        }
+    }
+}
+
+/// The evaluation of a trained model.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "task", rename_all = "kebab-case")]
+pub enum Evaluation {
+    /// Of forecasts.
+    Forecast(forecast::ForecastReport),
+    /// Of a language model.
+    Language(language::LanguageReport),
+}
+
+impl Evaluation {
+    /// What all evaluations can tell.
+    pub fn report(&self) -> &dyn Report {
+        match self {
+            Self::Forecast(report) => report,
+            Self::Language(report) => report,
+        }
+    }
+}
