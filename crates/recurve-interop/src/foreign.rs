@@ -1,5 +1,6 @@
 //! An opened file: what it is, what it holds, and the model that can be made of it.
 
+use crate::archive::{self, Archive};
 use crate::error::{Error, Result};
 use crate::found::{Found, Layers, assemble, chain};
 use crate::limits::Limits;
@@ -31,6 +32,8 @@ pub struct Options {
 pub enum Format {
     /// safetensors, of whatever program.
     Safetensors,
+    /// A file of `torch.save`.
+    Torch,
 }
 
 impl Format {
@@ -38,6 +41,7 @@ impl Format {
     pub fn name(self) -> &'static str {
         match self {
             Self::Safetensors => "safetensors",
+            Self::Torch => "PyTorch",
         }
     }
 }
@@ -107,7 +111,7 @@ pub fn open_bytes(name: &str, bytes: Vec<u8>, options: &Options) -> Result<Forei
 /// Bytes by which a format is told.
 const HEAD: u64 = 16;
 /// What can be opened, for people.
-const FORMATS: &str = "safetensors";
+const FORMATS: &str = "safetensors, or .pt and .pth of PyTorch";
 
 fn open_source(source: &Arc<Source>, options: &Options) -> Result<Foreign> {
     read(source, options).map_err(|error| error.within(format_args!("`{}`", source.name())))
@@ -117,11 +121,27 @@ fn read(source: &Arc<Source>, options: &Options) -> Result<Foreign> {
     let head = source.head(HEAD)?;
     let contents = if safetensors::is_beginning(&head) {
         torch::open_safetensors(source, options)?
+    } else if archive::is_beginning(&head) {
+        open_archive(&Archive::open(source, &options.limits)?, options)?
+    } else if torch::is_stream(&head) {
+        torch::open_stream(source, options)?
     } else {
-        return Err(Error::refused(format!("this is no file of a known format: {FORMATS}")));
+        return Err(unknown());
     };
     let (name, bytes) = (source.name().to_owned(), source.length());
     Ok(Foreign { name, bytes, contents, options: options.clone() })
+}
+
+/// What an archive holds is told by its members.
+fn open_archive(archive: &Arc<Archive>, options: &Options) -> Result<Contents> {
+    if torch::is_archive(archive) {
+        return torch::open_archive(archive, options);
+    }
+    Err(unknown())
+}
+
+fn unknown() -> Error {
+    Error::refused(format!("this is no file of a known format: {FORMATS}"))
 }
 
 impl Foreign {

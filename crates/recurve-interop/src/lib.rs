@@ -15,6 +15,7 @@
 //! Gates stand in the order of Recurve everywhere but here; [`arrange`] reorders them.
 #![forbid(unsafe_code)]
 
+pub mod archive;
 pub mod arrange;
 mod dtype;
 mod error;

@@ -104,6 +104,13 @@ impl Tensor {
         Ok(self)
     }
 
+    /// The same with another shape; its values lie where [`Tensor::strided`] then says.
+    pub(crate) fn reshaped(self, shape: Vec<usize>) -> Result<Self> {
+        size_of(&shape, self.dtype)
+            .map_err(|error| error.within(format_args!("tensor `{}`", self.name)))?;
+        Ok(Self { shape, ..self })
+    }
+
     /// A tensor of `f64` values that are in memory.
     ///
     /// # Errors

@@ -81,9 +81,11 @@ fn modules_and_packed_sequences() {
     for sub in ["modules/", "packed/"] {
         each(sub, |folder, kind| {
             let file = |name: &str| folder.join(name);
-            let (f32, f64) = (file("state_f32.safetensors"), file("state_f64.safetensors"));
-            module::<f32>(&f32, &file("io_f32.safetensors"), kind, 5e-6);
-            module::<f64>(&f64, &file("io_f64.safetensors"), kind, 1e-12);
+            for end in ["safetensors", "pt"] {
+                let state = |numbers: &str| file(&format!("state_{numbers}.{end}"));
+                module::<f32>(&state("f32"), &file("io_f32.safetensors"), kind, 5e-6);
+                module::<f64>(&state("f64"), &file("io_f64.safetensors"), kind, 1e-12);
+            }
         });
     }
 }
@@ -110,6 +112,14 @@ fn variants_of_files() {
         ("plain.safetensors", "y", 5e-6),
         ("half.safetensors", "y_half_weights", 5e-6),
         ("bfloat16.safetensors", "y_bfloat16_weights", 5e-6),
+        ("plain.pt", "y", 5e-6),
+        ("half.pt", "y_half_weights", 5e-6),
+        ("bfloat16.pt", "y_bfloat16_weights", 5e-6),
+        ("legacy_stream.pt", "y", 5e-6),
+        ("data_parallel_prefix.pt", "y", 5e-6),
+        ("checkpoint.pt", "y", 5e-6),
+        ("shared_storage_transposed_views.pt", "y", 5e-6),
+        ("parameters.pt", "y", 5e-6),
     ] {
         let layers = layers::<f32>(&folder.join(file), &Options::default());
         let mut run = Run::new(&layers, io.shape("x")[1]);

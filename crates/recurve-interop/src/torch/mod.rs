@@ -1,9 +1,14 @@
 //! PyTorch: state dicts, in safetensors or in files of `torch.save`.
 
+mod file;
+mod pickle;
 mod recognise;
+mod state;
 
+pub(crate) use file::is_stream;
 pub use recognise::recognise;
 
+use crate::archive::Archive;
 use crate::error::Result;
 use crate::foreign::{Contents, Format, Options};
 use crate::safetensors;
@@ -15,4 +20,26 @@ pub(crate) fn open_safetensors(source: &Arc<Source>, options: &Options) -> Resul
     let (tensors, texts) = safetensors::read(source, &options.limits)?;
     let (found, refused) = recognise(&tensors, options, false)?;
     Ok(Contents { format: Format::Safetensors, texts, tensors, found, refused, ordered: false })
+}
+
+/// Whether an archive was written by `torch.save`.
+pub(crate) fn is_archive(archive: &Archive) -> bool {
+    file::folder(archive).is_some()
+}
+
+/// Opens a ZIP archive of `torch.save`.
+pub(crate) fn open_archive(archive: &Arc<Archive>, options: &Options) -> Result<Contents> {
+    let folder = file::folder(archive).unwrap_or_default();
+    contents(file::read_archive(archive, &folder, &options.limits)?, options)
+}
+
+/// Opens a stream of an older `torch.save`.
+pub(crate) fn open_stream(source: &Arc<Source>, options: &Options) -> Result<Contents> {
+    contents(file::read_stream(source, &options.limits)?, options)
+}
+
+fn contents(state: state::State, options: &Options) -> Result<Contents> {
+    let state::State { tensors, texts } = state;
+    let (found, refused) = recognise(&tensors, options, true)?;
+    Ok(Contents { format: Format::Torch, texts, tensors, found, refused, ordered: true })
 }
