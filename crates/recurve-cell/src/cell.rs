@@ -2,6 +2,9 @@
 
 use crate::{Group, Lanes};
 
+/// States of a unit, at most.
+pub const MOST_STATES: usize = 4;
+
 /// A recurrent cell, without its matrix products.
 ///
 /// For one unit and one sequence at one step, the layer forms the *columns*: sums of the input
@@ -12,27 +15,35 @@ use crate::{Group, Lanes};
 /// The columns of a unit are numbered. The input product fills the columns from 0 on, in the order
 /// [`Cell::INPUT`]; the recurrent product the columns up to the last, in the order
 /// [`Cell::RECURRENT`]. Where the two overlap they are added. A cell that needs the two products of
-/// a gate apart (the candidate of the GRU) therefore has one column more than gates.
-pub trait Cell: Copy + Default + Send + Sync + 'static {
+/// a gate apart (the candidate of the GRU) therefore has one column more than gates. A cell whose
+/// [`Cell::RECURRENT`] is empty has no recurrent product at all: its steps are pointwise functions alone.
+///
+/// A value of the type carries what is chosen when the layer is made, such as an activation; most cells
+/// have nothing to choose and are of size zero.
+pub trait Cell: Copy + Send + Sync + 'static {
     /// What the products give one unit, and what is kept of a step for backward: `[V; COLUMNS]`.
     type Columns<V: Lanes>: Group<V>;
-    /// What a unit carries from step to step, `h` first: `[h]` or `[h, c]`.
+    /// What a unit carries from step to step, `h` first: `[h]`, `[h, c]`, up to [`MOST_STATES`] of them.
     type States<V: Lanes>: Group<V>;
-    /// Weights that connect a unit's cell state to its own gates: `[V; 0]` if there are none.
+    /// Weights that a unit has for itself alone, such as those that connect its cell state to its own
+    /// gates: `[V; 0]` if there are none.
     type Peepholes<V: Lanes>: Group<V>;
 
     /// The gate whose rows of `w` fill column 0, 1, …
     const INPUT: &'static [usize];
-    /// The gate whose rows of `r` fill the columns from `COLUMNS - GATES` on.
+    /// The gate whose rows of `r` fill the columns from `COLUMNS - RECURRENT.len()` on; empty if the cell
+    /// has no recurrent product.
     const RECURRENT: &'static [usize];
     /// How many columns at the end multiply `r` with the operand of [`Cell::operand`] instead of `h'`.
     const SECOND: usize = 0;
 
-    /// Gates: `w` is `[GATES * H, I]` and `r` is `[GATES * H, H]`.
+    /// Gates of the input product: `w` is `[GATES * H, I]`.
     const GATES: usize = Self::INPUT.len();
+    /// Gates of the recurrent product: `r` is `[RECURRENT_GATES * H, H]`.
+    const RECURRENT_GATES: usize = Self::RECURRENT.len();
     /// Columns of a unit.
     const COLUMNS: usize = <Self::Columns<f64> as Group<f64>>::LEN;
-    /// States of a unit: 1 (`h`) or 2 (`h`, `c`).
+    /// States of a unit.
     const STATES: usize = <Self::States<f64> as Group<f64>>::LEN;
     /// Peephole weights of a unit.
     const PEEPHOLES: usize = <Self::Peepholes<f64> as Group<f64>>::LEN;

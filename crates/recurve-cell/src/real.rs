@@ -52,6 +52,14 @@ macro_rules! real {
             fn tanh(self) -> Self {
                 math::tanh(f64::from(self)) as $t
             }
+            #[inline]
+            fn exp(self) -> Self {
+                math::exp(f64::from(self)) as $t
+            }
+            #[inline(always)]
+            fn larger(self, other: Self) -> Self {
+                if self > other { self } else { other }
+            }
             #[inline(always)]
             fn relu(self) -> Self {
                 if self <= 0.0 { 0.0 } else { self }

@@ -77,7 +77,7 @@ use products::{add, add_outer, add_product, add_transposed, gather, row, scatter
 pub struct Weights<'a, F> {
     /// `[G*H, I]` input weights.
     pub w: &'a [F],
-    /// `[G*H, H]` recurrent weights.
+    /// `[G*H, H]` recurrent weights, of the gates that have them.
     pub r: &'a [F],
     /// `[G*H]` bias of the input product, or empty for none.
     pub b: &'a [F],
@@ -142,10 +142,10 @@ impl<'a, C: Cell, F: Real> Layer<'a, C, F> {
 
     /// A layer of `hidden` units over `inputs` inputs.
     pub fn new(cell: C, inputs: usize, hidden: usize, weights: Weights<'a, F>) -> Self {
-        let rows = C::GATES * hidden;
+        let (rows, recurrent) = (C::GATES * hidden, C::RECURRENT_GATES * hidden);
         check("w", weights.w.len(), "[G*H, I]", rows * inputs);
-        check("r", weights.r.len(), "[G*H, H]", rows * hidden);
-        for (name, bias) in [("b", weights.b), ("b_r", weights.b_r)] {
+        check("r", weights.r.len(), "[G*H, H]", recurrent * hidden);
+        for (name, bias, rows) in [("b", weights.b, rows), ("b_r", weights.b_r, recurrent)] {
             if !bias.is_empty() {
                 check(name, bias.len(), "[G*H], or 0 for none", rows);
             }
@@ -410,16 +410,16 @@ fn input<C: Cell>() -> impl Iterator<Item = (usize, usize)> {
 
 /// `(column, gate)` for the product of `r` with `h'`.
 fn recurrent<C: Cell>() -> impl Iterator<Item = (usize, usize)> {
-    let first = C::COLUMNS - C::GATES;
+    let first = C::COLUMNS - C::RECURRENT_GATES;
     let gates = C::RECURRENT.iter().copied().enumerate();
-    gates.map(move |(at, gate)| (first + at, gate)).take(C::GATES - C::SECOND)
+    gates.map(move |(at, gate)| (first + at, gate)).take(C::RECURRENT_GATES - C::SECOND)
 }
 
 /// `(column, gate)` for the product of `r` with the operand that the cell makes of `h'`.
 fn second<C: Cell>() -> impl Iterator<Item = (usize, usize)> {
-    let first = C::COLUMNS - C::GATES;
+    let first = C::COLUMNS - C::RECURRENT_GATES;
     let gates = C::RECURRENT.iter().copied().enumerate();
-    gates.map(move |(at, gate)| (first + at, gate)).skip(C::GATES - C::SECOND)
+    gates.map(move |(at, gate)| (first + at, gate)).skip(C::RECURRENT_GATES - C::SECOND)
 }
 
 #[track_caller]

@@ -6,12 +6,12 @@
 
 use crate::{Cell, Lanes};
 
-/// The activation of a vanilla cell: [`Tanh`] or [`Relu`].
-pub trait Activation: Copy + Default + Send + Sync + 'static {
+/// The activation of a vanilla cell, such as [`Tanh`] or [`Relu`].
+pub trait Activation: Copy + Send + Sync + 'static {
     /// `φ(sum)`.
-    fn forward<V: Lanes>(sum: V) -> V;
+    fn forward<V: Lanes>(self, sum: V) -> V;
     /// `φ'(sum)`, from `h = φ(sum)`.
-    fn derivative<V: Lanes>(h: V) -> V;
+    fn derivative<V: Lanes>(self, h: V) -> V;
 }
 
 /// The hyperbolic tangent: `h` stays between -1 and 1.
@@ -24,22 +24,22 @@ pub struct Relu;
 
 impl Activation for Tanh {
     #[inline(always)]
-    fn forward<V: Lanes>(sum: V) -> V {
+    fn forward<V: Lanes>(self, sum: V) -> V {
         sum.tanh()
     }
     #[inline(always)]
-    fn derivative<V: Lanes>(h: V) -> V {
+    fn derivative<V: Lanes>(self, h: V) -> V {
         h.like(1.0) - h * h
     }
 }
 
 impl Activation for Relu {
     #[inline(always)]
-    fn forward<V: Lanes>(sum: V) -> V {
+    fn forward<V: Lanes>(self, sum: V) -> V {
         sum.relu()
     }
     #[inline(always)]
-    fn derivative<V: Lanes>(h: V) -> V {
+    fn derivative<V: Lanes>(self, h: V) -> V {
         h.positive()
     }
 }
@@ -57,7 +57,7 @@ impl<A: Activation> Cell for Rnn<A> {
 
     #[inline(always)]
     fn forward<V: Lanes>(self, [sum]: [V; 1], _: [V; 0], _: [V; 1]) -> ([V; 1], [V; 1]) {
-        let h = A::forward(sum);
+        let h = self.0.forward(sum);
         ([h], [h])
     }
 
@@ -70,6 +70,6 @@ impl<A: Activation> Cell for Rnn<A> {
         _: [V; 1],
         [dh]: [V; 1],
     ) -> ([V; 1], [V; 1]) {
-        ([dh * A::derivative(h)], [h.like(0.0)])
+        ([dh * self.0.derivative(h)], [h.like(0.0)])
     }
 }

@@ -1,8 +1,11 @@
 //! The kernels compute what the reference computes, on every instruction set of the machine.
 
+#[path = "../../recurve-cell/tests/cells/mod.rs"]
+mod cells;
 mod support;
 
-use recurve_cell::{Cell, CoupledLstm, Gru, GruResetBefore, Lstm, Relu, Rnn, Sees, Tanh};
+use cells::every_cell;
+use recurve_cell::Cell;
 use recurve_kernels::{Engine, Isa, Keep};
 use support::{Case, assert_close, computed, computed_keeping, expected};
 
@@ -27,20 +30,20 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-fn check<C: Cell>(name: &str) {
+fn check<C: Cell>(name: &str, cell: C) {
     for case in cases() {
-        let expected = expected::<C>(&case);
+        let expected = expected(cell, &case);
         for isa in Isa::available() {
             let engine = Engine::new(isa);
             let what = format!("{name} {isa} {case:?}");
             assert_close(
-                &computed::<f64, C>(&case, engine),
+                &computed::<f64, C>(cell, &case, engine),
                 &expected,
                 1e-12,
                 &format!("f64 {what}"),
             );
             assert_close(
-                &computed::<f32, C>(&case, engine),
+                &computed::<f32, C>(cell, &case, engine),
                 &expected,
                 1e-5,
                 &format!("f32 {what}"),
@@ -49,49 +52,32 @@ fn check<C: Cell>(name: &str) {
     }
 }
 
-macro_rules! agree {
-    ($($name:ident: $cell:ty),* $(,)?) => {
-        $(#[test]
-        fn $name() {
-            check::<$cell>(stringify!($name));
-        })*
+every_cell!(check);
 
-        /// The number of threads changes nothing, not a bit.
-        #[test]
-        fn threads_change_no_bit() {
-            $(same_bits::<$cell>(stringify!($name));)*
-        }
+/// The number of threads changes nothing, not a bit; nor does it matter whether the columns were kept or
+/// are computed again.
+mod bits {
+    use super::*;
 
-        /// Nor does it matter whether the columns were kept or are computed again.
-        #[test]
-        fn memory_changes_no_bit() {
-            $(same_bits_again::<$cell>(stringify!($name));)*
-        }
-    };
+    every_cell!(check);
+
+    fn check<C: Cell>(name: &str, cell: C) {
+        same_bits(name, cell);
+        same_bits_again(name, cell);
+    }
 }
 
-agree! {
-    rnn_tanh: Rnn<Tanh>,
-    rnn_relu: Rnn<Relu>,
-    lstm: Lstm,
-    lstm_peephole: Lstm<Sees>,
-    lstm_coupled: CoupledLstm,
-    lstm_coupled_peephole: CoupledLstm<Sees>,
-    gru: Gru,
-    gru_reset_before: GruResetBefore,
-}
-
-fn same_bits<C: Cell>(name: &str) {
+fn same_bits<C: Cell>(name: &str, cell: C) {
     for case in Case::worth_threads() {
         for isa in Isa::available() {
-            let one = computed::<f32, C>(&case, Engine::new(isa));
-            let two = computed::<f32, C>(&case, Engine::new(isa).with_threads(2));
+            let one = computed::<f32, C>(cell, &case, Engine::new(isa));
+            let two = computed::<f32, C>(cell, &case, Engine::new(isa).with_threads(2));
             assert!(one == two, "{name} {isa} {case:?}");
         }
     }
 }
 
-fn same_bits_again<C: Cell>(name: &str) {
+fn same_bits_again<C: Cell>(name: &str, cell: C) {
     let cases = [
         Case::new(9, 21, &[5; 13]),
         Case::new(6, 40, &[90; 9]),
@@ -102,10 +88,10 @@ fn same_bits_again<C: Cell>(name: &str) {
     ];
     for case in cases {
         for isa in Isa::available() {
-            let kept = computed::<f32, C>(&case, Engine::new(isa));
+            let kept = computed::<f32, C>(cell, &case, Engine::new(isa));
             for threads in [1, 2] {
                 let engine = Engine::new(isa).with_threads(threads);
-                let again = computed_keeping::<f32, C>(&case, engine, Keep::States);
+                let again = computed_keeping::<f32, C>(cell, &case, engine, Keep::States);
                 assert!(kept == again, "{name} {isa} {threads} threads {case:?}");
             }
         }

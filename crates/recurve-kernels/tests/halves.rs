@@ -1,9 +1,12 @@
 //! Layers whose products are of `bf16`, by every way that the machine has.
 
+#[path = "../../recurve-cell/tests/cells/mod.rs"]
+mod cells;
 #[expect(dead_code, reason = "layers of `bf16` have bounds of their own")]
 mod support;
 
-use recurve_cell::{Cell, CoupledLstm, Gru, GruResetBefore, Lstm, Relu, Rnn, Sees, Tanh};
+use cells::every_cell;
+use recurve_cell::Cell;
 use recurve_kernels::{Engine, HalfIsa, Isa, Matrix, Packed, Precision, RowsMut, Start, product};
 use support::{Case, Results, computed, expected};
 
@@ -51,11 +54,12 @@ fn differences(got: &Results<f32>, expected: &Results<f64>) -> Vec<(&'static str
 const FORWARD: f64 = 1.0 / 128.0;
 const BACKWARD: f64 = 1.0 / 64.0;
 
-fn check<C: Cell>(name: &str, smooth: bool) {
+fn check<C: Cell>(name: &str, cell: C) {
+    let smooth = !KINKED.contains(&name);
     for case in cases() {
-        let expected = expected::<C>(&case);
+        let expected = expected(cell, &case);
         for engine in engines() {
-            let got = computed::<f32, C>(&case, engine);
+            let got = computed::<f32, C>(cell, &case, engine);
             for (result, difference) in differences(&got, &expected) {
                 let forward = ["y", "hn", "cn"].contains(&result);
                 let bound = if forward { FORWARD } else { BACKWARD };
@@ -70,38 +74,25 @@ fn check<C: Cell>(name: &str, smooth: bool) {
     }
 }
 
-macro_rules! agree {
-    ($($name:ident: $cell:ty),* $(,)?) => {
-        $(#[test]
-        fn $name() {
-            check::<$cell>(stringify!($name), stringify!($name) != "rnn_relu");
-        })*
+/// Cells whose derivative jumps; that of the sLSTM, where the largest exponent passes from one term to the
+/// other, which moves a common factor between the states.
+const KINKED: [&str; 4] = ["rnn_relu", "ind_rnn", "slstm", "slstm_exponential"];
 
-        /// The number of threads changes nothing, not a bit.
-        #[test]
-        fn threads_change_no_bit() {
-            $(same_bits::<$cell>(stringify!($name));)*
-        }
-    };
+every_cell!(check);
+
+/// The number of threads changes nothing, not a bit.
+mod threads {
+    use super::*;
+
+    every_cell!(same_bits);
 }
 
-agree! {
-    rnn_tanh: Rnn<Tanh>,
-    rnn_relu: Rnn<Relu>,
-    lstm: Lstm,
-    lstm_peephole: Lstm<Sees>,
-    lstm_coupled: CoupledLstm,
-    lstm_coupled_peephole: CoupledLstm<Sees>,
-    gru: Gru,
-    gru_reset_before: GruResetBefore,
-}
-
-fn same_bits<C: Cell>(name: &str) {
+fn same_bits<C: Cell>(name: &str, cell: C) {
     let fastest = Isa::available()[0];
     for case in Case::worth_threads() {
         for engine in engines().into_iter().filter(|engine| engine.isa() == fastest) {
-            let one = computed::<f32, C>(&case, engine);
-            let two = computed::<f32, C>(&case, engine.with_threads(2));
+            let one = computed::<f32, C>(cell, &case, engine);
+            let two = computed::<f32, C>(cell, &case, engine.with_threads(2));
             assert!(one == two, "{name} {} {} {case:?}", engine.isa(), engine.half());
         }
     }

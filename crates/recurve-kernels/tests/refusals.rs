@@ -27,7 +27,7 @@ struct Call {
 }
 
 impl Call {
-    fn new<C: Cell>() -> Self {
+    fn new<C: Cell + Default>() -> Self {
         let engine = Engine::detect().unwrap();
         let rows = STEPS * BATCH;
         // The last row is not longer than what is read or written of it.
@@ -46,8 +46,8 @@ impl Call {
         }
     }
 
-    fn layer<C: Cell>(&self) -> RecurrentLayer<f32> {
-        let kernels = CellKernels::of::<C>(self.engine.isa());
+    fn layer<C: Cell + Default>(&self) -> RecurrentLayer<f32> {
+        let kernels = CellKernels::of(C::default(), self.engine.isa());
         let mut layer = RecurrentLayer::new(self.engine, kernels, INPUT, self.hidden);
         let gh = C::GATES * self.hidden;
         let (w, r) = (vec![0.1; gh * INPUT], vec![0.1; gh * self.hidden]);
@@ -56,7 +56,7 @@ impl Call {
         layer
     }
 
-    fn forward<C: Cell>(&self, tape: &mut Tape<f32>) {
+    fn forward<C: Cell + Default>(&self, tape: &mut Tape<f32>) {
         let x = vec![0.5; self.steps.rows() * INPUT];
         let batch = Sequences {
             steps: &self.steps,
@@ -67,7 +67,7 @@ impl Call {
         self.layer::<C>().forward(&batch, Keep::Columns, tape, [&mut [], &mut []]);
     }
 
-    fn backward<C: Cell>(&mut self, tape: &mut Tape<f32>) {
+    fn backward<C: Cell + Default>(&mut self, tape: &mut Tape<f32>) {
         let layer = self.layer::<C>();
         let x = vec![0.5; self.steps.rows() * INPUT];
         let batch = Sequences {
@@ -96,7 +96,7 @@ fn refusal(call: impl FnOnce()) -> String {
 }
 
 /// What backward says after `change`, the forward pass having been right.
-fn backward_after<C: Cell>(change: impl FnOnce(&mut Call)) -> String {
+fn backward_after<C: Cell + Default>(change: impl FnOnce(&mut Call)) -> String {
     let mut call = Call::new::<C>();
     let mut tape = Tape::new();
     call.forward::<C>(&mut tape);
@@ -168,7 +168,7 @@ fn weights_that_are_not_there() {
     let said = backward_after::<Lstm>(|call| call.for_backward = false);
     assert!(said.contains("backward would follow"), "{said}");
     let engine = Engine::detect().unwrap();
-    let kernels = CellKernels::of::<Lstm>(engine.isa());
+    let kernels = CellKernels::of(<Lstm>::default(), engine.isa());
     let layer = RecurrentLayer::<f32>::new(engine, kernels, INPUT, HIDDEN);
     let (x, steps) = (vec![0.5; INPUT], Steps::uniform(1, 1));
     let x = Rows::new(&x, INPUT, INPUT);

@@ -1,27 +1,17 @@
 //! Forward passes that nothing is kept of, in every precision: the same bits alone and in a batch, step by
 //! step and at once, on any number of threads; and how far narrow weights are from the reference.
 
+#[path = "../../recurve-cell/tests/cells/mod.rs"]
+mod cells;
 #[allow(dead_code, reason = "shared with other tests")]
 mod support;
 
-use recurve_cell::{Cell, CoupledLstm, Gru, GruResetBefore, Lstm, Relu, Rnn, Sees, Tanh};
+use cells::every_cell;
+use recurve_cell::Cell;
 use recurve_kernels::{Element, Engine, Isa, Precision};
 use support::{Case, Results, computed, expected, inferred, inferred_of};
 
 const NARROW: [Precision; 2] = [Precision::Bf16, Precision::Int8];
-
-macro_rules! for_every_cell {
-    ($check:ident) => {
-        $check::<Rnn<Tanh>>("rnn_tanh");
-        $check::<Rnn<Relu>>("rnn_relu");
-        $check::<Lstm>("lstm");
-        $check::<Lstm<Sees>>("lstm_peephole");
-        $check::<CoupledLstm>("lstm_coupled");
-        $check::<CoupledLstm<Sees>>("lstm_coupled_peephole");
-        $check::<Gru>("gru");
-        $check::<GruResetBefore>("gru_reset_before");
-    };
-}
 
 fn engines() -> impl Iterator<Item = Engine> {
     Isa::available()
@@ -57,39 +47,40 @@ fn outputs<E: Element>(mut all: Results<E>) -> Results<E> {
 }
 
 /// A lone sequence that is swept has the bits of the same sequence that training would keep.
-fn full<C: Cell>(name: &str) {
+fn full<C: Cell>(name: &str, cell: C) {
     for case in lone_cases().into_iter().chain(batch_cases()) {
         for engine in engines() {
             let what = format!("{name} {engine:?} {case:?}");
-            let kept = outputs(computed::<f32, C>(&case, engine));
+            let kept = outputs(computed::<f32, C>(cell, &case, engine));
             for window in [0, 1, 3] {
-                let swept = inferred::<f32, C>(&case, engine, window);
+                let swept = inferred::<f32, C>(cell, &case, engine, window);
                 assert!(swept == kept, "{what} in windows of {window}");
             }
         }
     }
     let case = Case::new(9, 37, &[5]);
     for engine in engines() {
-        let kept = outputs(computed::<f64, C>(&case, engine));
-        assert!(inferred::<f64, C>(&case, engine, 1) == kept, "{name} {engine:?} f64");
+        let kept = outputs(computed::<f64, C>(cell, &case, engine));
+        assert!(inferred::<f64, C>(cell, &case, engine, 1) == kept, "{name} {engine:?} f64");
     }
 }
 
-#[test]
-fn what_is_not_kept_has_the_same_bits() {
-    for_every_cell!(full);
+mod what_is_not_kept_has_the_same_bits {
+    use super::*;
+
+    every_cell!(full);
 }
 
 /// Threads and windows change no bit, in every precision.
-fn same_bits<C: Cell>(name: &str) {
+fn same_bits<C: Cell>(name: &str, cell: C) {
     for precision in NARROW {
         for case in lone_cases().into_iter().chain(batch_cases()) {
             for isa in Isa::available() {
                 let engine = Engine::new(isa).with_precision(precision);
-                let one = inferred::<f32, C>(&case, engine, 0);
+                let one = inferred::<f32, C>(cell, &case, engine, 0);
                 let two = engine.with_threads(2);
                 for (engine, window) in [(two, 0), (engine, 1), (two, 1), (two, 4)] {
-                    let other = inferred::<f32, C>(&case, engine, window);
+                    let other = inferred::<f32, C>(cell, &case, engine, window);
                     assert!(other == one, "{name} {engine:?} {case:?} in windows of {window}");
                 }
             }
@@ -97,20 +88,21 @@ fn same_bits<C: Cell>(name: &str) {
     }
 }
 
-#[test]
-fn narrow_weights_give_the_same_bits() {
-    for_every_cell!(same_bits);
+mod narrow_weights_give_the_same_bits {
+    use super::*;
+
+    every_cell!(same_bits);
 }
 
 /// Nor do the sequences around one, with weights in 8 bits.
-fn same_bits_alone<C: Cell>(name: &str) {
+fn same_bits_alone<C: Cell>(name: &str, cell: C) {
     for case in batch_cases() {
         for isa in Isa::available() {
             let engine = Engine::new(isa).with_precision(Precision::Int8);
-            let together = inferred::<f32, C>(&case, engine, 0);
+            let together = inferred::<f32, C>(cell, &case, engine, 0);
             let (h, all) = (case.hidden, case.lengths.len());
             for (b, length) in case.lengths.iter().enumerate() {
-                let alone = inferred_of::<f32, C>(&case, engine, 0, b..b + 1);
+                let alone = inferred_of::<f32, C>(cell, &case, engine, 0, b..b + 1);
                 for t in 0..*length {
                     let row = &together[0].1[(t * all + b) * h..][..h];
                     assert!(alone[0].1[t * h..][..h] == *row, "{name} {isa} {case:?} {b} at {t}");
@@ -120,9 +112,10 @@ fn same_bits_alone<C: Cell>(name: &str) {
     }
 }
 
-#[test]
-fn the_sequences_around_one_change_no_bit_of_it() {
-    for_every_cell!(same_bits_alone);
+mod the_sequences_around_one_change_no_bit_of_it {
+    use super::*;
+
+    every_cell!(same_bits_alone);
 }
 
 /// The largest difference from the reference; in parts of the largest value, where that is above 1.
@@ -138,14 +131,14 @@ fn difference(got: &Results<f32>, expected: &Results<f64>) -> f64 {
     worst
 }
 
-fn bounds<C: Cell>(name: &str) {
+fn bounds<C: Cell>(name: &str, cell: C) {
     let mut worst = [0.0_f64; 2];
     for case in lone_cases().into_iter().chain(batch_cases()) {
-        let expected = outputs(expected::<C>(&case));
+        let expected = outputs(expected(cell, &case));
         for isa in Isa::available() {
             for (worst, precision) in worst.iter_mut().zip(NARROW) {
                 let engine = Engine::new(isa).with_precision(precision);
-                let got = inferred::<f32, C>(&case, engine, 0);
+                let got = inferred::<f32, C>(cell, &case, engine, 0);
                 *worst = worst.max(difference(&got, &expected));
             }
         }
@@ -154,7 +147,8 @@ fn bounds<C: Cell>(name: &str) {
     assert!(worst[0] <= 0.01 && worst[1] <= 0.04, "{name}: {worst:?}");
 }
 
-#[test]
-fn narrow_weights_stay_near_the_reference() {
-    for_every_cell!(bounds);
+mod narrow_weights_stay_near_the_reference {
+    use super::*;
+
+    every_cell!(bounds);
 }

@@ -110,11 +110,17 @@ pub enum CellKind {
     Gru,
     /// The GRU with the reset before the recurrent product (Cho et al. 2014).
     GruResetBefore,
+    /// The independently recurrent network with max(x, 0) (Li et al. 2018).
+    IndRnn,
+    /// The sLSTM of xLSTM with an exponential input gate (Beck et al. 2024).
+    Slstm,
+    /// The sLSTM with an exponential forget gate too.
+    SlstmExponential,
 }
 
 impl CellKind {
     /// All cells.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::RnnTanh,
         Self::RnnRelu,
         Self::Lstm,
@@ -123,6 +129,9 @@ impl CellKind {
         Self::LstmCoupledPeephole,
         Self::Gru,
         Self::GruResetBefore,
+        Self::IndRnn,
+        Self::Slstm,
+        Self::SlstmExponential,
     ];
 
     /// Its name in files and on the command line.
@@ -136,12 +145,25 @@ impl CellKind {
             Self::LstmCoupledPeephole => "lstm-coupled-peephole",
             Self::Gru => "gru",
             Self::GruResetBefore => "gru-reset-before",
+            Self::IndRnn => "ind-rnn",
+            Self::Slstm => "slstm",
+            Self::SlstmExponential => "slstm-exponential",
         }
+    }
+
+    /// Gates of the input product: the weights `w` are `[G*H, I]`.
+    pub fn gates(self) -> usize {
+        crate::cells::of_kind(self).gates
+    }
+
+    /// Gates of the recurrent product: the weights `r` are `[G*H, H]`. 0 for a cell without one.
+    pub fn recurrent_gates(self) -> usize {
+        crate::cells::of_kind(self).recurrent_gates
     }
 
     /// The gate that keeps the old cell state and has weights of its own, if there is one.
     pub fn forget_gate(self) -> Option<usize> {
-        matches!(self, Self::Lstm | Self::LstmPeephole).then_some(1)
+        matches!(self, Self::Lstm | Self::LstmPeephole | Self::Slstm).then_some(1)
     }
 }
 

@@ -47,6 +47,7 @@ mod session;
 mod state;
 
 pub use batch::{Batch, Input, Order};
+pub use cells::WithCell;
 pub use description::{Bias, CellKind, Description, InputKind, Layer, Pooling, Recurrent};
 pub use error::{Error, Result};
 pub use layers::{Judge, Mode, Noise};

@@ -26,7 +26,7 @@ impl Memory {
         let mut numbers = 2 * widths.iter().sum::<usize>();
         for layer in &description.layers {
             if let Layer::Recurrent(stack) = layer {
-                let sizes = cells::sizes(stack.cell);
+                let sizes = cells::sizes(stack);
                 let columns = if self == Self::Full { sizes.columns } else { 0 };
                 let outputs = 2 * stack.layers.saturating_sub(1);
                 numbers += stack.width() * (stack.layers * (columns + sizes.states) + outputs);

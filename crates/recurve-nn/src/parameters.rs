@@ -12,14 +12,14 @@ pub enum Role {
     Embedding,
     /// Input weights of a cell: `[G*H, I]`.
     InputWeights(CellKind),
-    /// Recurrent weights of a cell: `[G*H, H]`.
+    /// Recurrent weights of a cell, of the gates that have them: `[G*H, H]`.
     RecurrentWeights(CellKind),
     /// Bias of the input product of a cell: `[G*H]`.
     InputBias(CellKind),
     /// Bias of the recurrent product of a cell: `[G*H]`.
     RecurrentBias(CellKind),
-    /// Peephole weights: `[P, H]`.
-    Peepholes,
+    /// Weights that a unit has for itself alone, such as peepholes: `[P, H]`.
+    Peepholes(CellKind),
     /// Weights of a linear layer: `[outputs, inputs]`.
     LinearWeights,
     /// Bias of a linear layer.
@@ -88,22 +88,24 @@ impl Entries {
 
     fn add_stack(&mut self, at: usize, stack: &Recurrent, input: usize) -> Result<()> {
         let (cell, hidden) = (stack.cell, stack.hidden);
-        let sizes = crate::cells::sizes(cell);
-        let rows = sizes.gates * hidden;
+        let sizes = crate::cells::sizes(stack);
+        let (rows, recurrent) = (sizes.gates * hidden, sizes.recurrent_gates * hidden);
         for layer in 0..stack.layers {
             let input = if layer == 0 { input } else { stack.width() };
             for direction in &["forward", "reverse"][..stack.directions()] {
                 let name = |weights| format!("{at}.recurrent.{layer}.{direction}.{weights}");
                 self.add(name("w"), &[rows, input], Role::InputWeights(cell))?;
-                self.add(name("r"), &[rows, hidden], Role::RecurrentWeights(cell))?;
+                if recurrent > 0 {
+                    self.add(name("r"), &[recurrent, hidden], Role::RecurrentWeights(cell))?;
+                }
                 if stack.bias != Bias::None {
                     self.add(name("b"), &[rows], Role::InputBias(cell))?;
                 }
-                if stack.bias == Bias::Two {
-                    self.add(name("b_r"), &[rows], Role::RecurrentBias(cell))?;
+                if stack.bias == Bias::Two && recurrent > 0 {
+                    self.add(name("b_r"), &[recurrent], Role::RecurrentBias(cell))?;
                 }
                 if sizes.peepholes > 0 {
-                    self.add(name("p"), &[sizes.peepholes, hidden], Role::Peepholes)?;
+                    self.add(name("p"), &[sizes.peepholes, hidden], Role::Peepholes(cell))?;
                 }
             }
         }

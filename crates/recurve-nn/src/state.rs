@@ -12,14 +12,15 @@ pub struct State<E> {
     parts: Vec<Part<E>>,
 }
 
-/// The states of one layer and direction, `[B, H]` each; `c` is empty for cells without.
+/// The states of one layer and direction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Part<E> {
     /// Units.
     pub hidden: usize,
     /// `h [B, H]`.
     pub h: Vec<E>,
-    /// `c [B, H]`, or empty.
+    /// `c [B, H]`, or the states but `h`, `[S-1, B, H]`, of a cell with more than two; empty for a cell
+    /// with one.
     pub c: Vec<E>,
 }
 
@@ -30,11 +31,10 @@ impl<E: Element> State<E> {
     /// Zeros for `batch` sequences.
     pub fn zero(description: &Description, batch: usize) -> Self {
         let parts = description.stacks().flat_map(|stack| {
-            let two = cells::sizes(stack.cell).states > 1;
+            let others = cells::sizes(stack).states - 1;
             let size = batch * stack.hidden;
-            let zeros = move || vec![E::default(); size];
-            let part =
-                Part { hidden: stack.hidden, h: zeros(), c: if two { zeros() } else { vec![] } };
+            let zeros = move |states| vec![E::default(); states * size];
+            let part = Part { hidden: stack.hidden, h: zeros(1), c: zeros(others) };
             std::iter::repeat_n(part, stack.layers * stack.directions())
         });
         Self { batch, parts: parts.collect() }
@@ -45,7 +45,7 @@ impl<E: Element> State<E> {
         let batch = self.batch;
         let expected = description.stacks().flat_map(|stack| {
             let size = batch * stack.hidden;
-            let c = if cells::sizes(stack.cell).states > 1 { size } else { 0 };
+            let c = (cells::sizes(stack).states - 1) * size;
             std::iter::repeat_n((stack.hidden, size, c), stack.layers * stack.directions())
         });
         self.parts.iter().map(|part| (part.hidden, part.h.len(), part.c.len())).eq(expected)

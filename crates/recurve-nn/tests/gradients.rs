@@ -22,7 +22,8 @@ const VOCABULARY: usize = 6;
 /// both are less.
 const TOLERANCE: f64 = 1e-7;
 const SMALL: f64 = 1e-3;
-const DISTANCE: f64 = 1e-4;
+/// Where the rounding of the loss and what the difference leaves out are about equal.
+const DISTANCE: f64 = 4e-4;
 
 /// How a batch is read: with lengths, with resets.
 const READINGS: [(&str, bool, bool); 4] = [
@@ -49,10 +50,13 @@ fn problem(description: Description, (_, lengths, resets): (&str, bool, bool)) -
     let rows = if description.is_pooled() { BATCH } else { STEPS * BATCH };
     let tokens = matches!(description.input, recurve_nn::InputKind::Tokens { .. });
     let mut state = || {
-        let mut state = State::zero(&description, BATCH);
+        let mut state: State<f64> = State::zero(&description, BATCH);
         for part in state.parts_mut() {
             part.h = random.values(part.h.len(), 1.0);
             part.c = random.values(part.c.len(), 1.0);
+            // The third state is a sum of weights, and what is shown is divided by it.
+            let sums = part.c.chunks_exact_mut(BATCH * part.hidden).skip(1).take(1);
+            sums.flatten().for_each(|n| *n = 1.0 + n.abs());
         }
         state
     };

@@ -185,9 +185,12 @@ fn sequence<V: Copy>(problem: &Problem, values: &[V], b: usize, length: usize) -
 fn state_of<E: Element>(state: &State<E>, description: &Description, b: usize) -> State<E> {
     let mut one = State::zero(description, 1);
     for (to, from) in one.parts_mut().iter_mut().zip(state.parts()) {
+        let width = to.hidden;
         for (to, from) in [(&mut to.h, &from.h), (&mut to.c, &from.c)] {
-            let width = to.len();
-            to.copy_from_slice(&from[b * width..][..width]);
+            let states = from.chunks_exact(state.batch() * width);
+            for (to, from) in to.chunks_exact_mut(width).zip(states) {
+                to.copy_from_slice(&from[b * width..][..width]);
+            }
         }
     }
     one

@@ -12,6 +12,9 @@ macro_rules! every_cell {
             coupled_lstm_peepholes: recurve_cell::CoupledLstm(recurve_cell::Sees);
             gru: recurve_cell::Gru;
             gru_reset_before: recurve_cell::GruResetBefore;
+            ind_rnn: recurve_cell::IndRnn(recurve_cell::Relu);
+            slstm: recurve_cell::SLstm { forget: recurve_cell::Forget::Sigmoid };
+            slstm_exponential: recurve_cell::SLstm { forget: recurve_cell::Forget::Exponential };
         }
     };
     ($check:ident $($test:ident: $cell:expr;)*) => {$(

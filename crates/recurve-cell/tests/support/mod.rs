@@ -39,12 +39,12 @@ pub(crate) const NAMES: [&str; 5] = ["w", "r", "b", "b_r", "p"];
 impl<F: Real> Parameters<F> {
     /// From the sizes of w, r, b, b_r and p, each filled by `fill`.
     pub(crate) fn build<C: Cell>(size: Size, mut fill: impl FnMut(usize) -> Vec<F>) -> Self {
-        let rows = C::GATES * size.hidden;
+        let (rows, recurrent) = (C::GATES * size.hidden, C::RECURRENT_GATES * size.hidden);
         Self {
             w: fill(rows * size.inputs),
-            r: fill(rows * size.hidden),
+            r: fill(recurrent * size.hidden),
             b: fill(rows),
-            b_r: fill(rows),
+            b_r: fill(recurrent),
             p: fill(C::PEEPHOLES * size.hidden),
         }
     }

@@ -8,12 +8,14 @@ use core::arch::x86_64::*;
 vector!(
     /// 8 `f32`.
     F32x8, __m256, f32, 8, sums 12,
-    _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_set1_ps
+    _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps, _mm256_div_ps, _mm256_max_ps,
+    _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_set1_ps
 );
 vector!(
     /// 4 `f64`.
     F64x4, __m256d, f64, 4, sums 12,
-    _mm256_add_pd, _mm256_sub_pd, _mm256_mul_pd, _mm256_fmadd_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_set1_pd
+    _mm256_add_pd, _mm256_sub_pd, _mm256_mul_pd, _mm256_div_pd, _mm256_max_pd,
+    _mm256_fmadd_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_set1_pd
 );
 
 // `max` returns its second operand where one is NaN, so NaN passes.

@@ -8,12 +8,14 @@ use core::arch::x86_64::*;
 vector!(
     /// 16 `f32`.
     F32x16, __m512, f32, 16, sums 24,
-    _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_set1_ps
+    _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps, _mm512_div_ps, _mm512_max_ps,
+    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_set1_ps
 );
 vector!(
     /// 8 `f64`.
     F64x8, __m512d, f64, 8, sums 24,
-    _mm512_add_pd, _mm512_sub_pd, _mm512_mul_pd, _mm512_fmadd_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_set1_pd
+    _mm512_add_pd, _mm512_sub_pd, _mm512_mul_pd, _mm512_div_pd, _mm512_max_pd,
+    _mm512_fmadd_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_set1_pd
 );
 
 // `max` returns its second operand where one is NaN, so NaN passes.

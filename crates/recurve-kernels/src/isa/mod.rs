@@ -12,7 +12,6 @@ mod avx2;
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod bf16;
-mod exponential;
 mod narrow;
 mod portable;
 #[cfg(target_arch = "x86_64")]
@@ -26,12 +25,11 @@ use recurve_cell::Lanes;
 pub(crate) use avx2::{F32x8, F64x4};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx512::{F32x16, F64x8};
-pub(crate) use exponential::Exponential;
 pub(crate) use narrow::{Narrow, NarrowKernel, narrow_entry};
 pub(crate) use portable::Array4;
 
 /// A vector register of `LANES` elements.
-pub trait Simd: Lanes + Exponential {
+pub trait Simd: Lanes {
     /// What a lane holds.
     type Elem: Copy;
     /// How many lanes.

@@ -3,7 +3,7 @@
 
 use super::{Kernel, Rounded, Simd};
 use crate::element::Element;
-use core::ops::{Add, Mul, Neg, Sub};
+use core::ops::{Add, Div, Mul, Neg, Sub};
 use recurve_cell::{Lanes, Real};
 
 /// Four elements.
@@ -16,7 +16,7 @@ impl<E: Real> Array4<E> {
         Self(self.0.map(f))
     }
     #[inline(always)]
-    pub(super) fn pairs(self, other: Self, f: impl Fn(E, E) -> E) -> Self {
+    fn pairs(self, other: Self, f: impl Fn(E, E) -> E) -> Self {
         Self(core::array::from_fn(|i| f(self.0[i], other.0[i])))
     }
 }
@@ -40,6 +40,13 @@ impl<E: Real> Mul for Array4<E> {
     #[inline(always)]
     fn mul(self, other: Self) -> Self {
         self.pairs(other, |a, b| a * b)
+    }
+}
+impl<E: Real> Div for Array4<E> {
+    type Output = Self;
+    #[inline(always)]
+    fn div(self, other: Self) -> Self {
+        self.pairs(other, |a, b| a / b)
     }
 }
 impl<E: Real> Neg for Array4<E> {
@@ -66,6 +73,14 @@ impl<E: Element> Lanes for Array4<E> {
     #[inline(always)]
     fn tanh(self) -> Self {
         E::portable_tanh(self)
+    }
+    #[inline(always)]
+    fn exp(self) -> Self {
+        E::portable_exp(self)
+    }
+    #[inline(always)]
+    fn larger(self, other: Self) -> Self {
+        self.pairs(other, Lanes::larger)
     }
     #[inline(always)]
     fn relu(self) -> Self {

@@ -17,7 +17,7 @@ macro_rules! operator {
 /// Declares a vector type `$name` over the intrinsic type `$raw`.
 macro_rules! vector {
     ($(#[$doc:meta])* $name:ident, $raw:ident, $elem:ident, $lanes:literal, sums $sums:literal,
-     $add:ident, $sub:ident, $mul:ident, $fma:ident, $load:ident, $store:ident, $splat:ident) => {
+     $add:ident, $sub:ident, $mul:ident, $div:ident, $max:ident, $fma:ident, $load:ident, $store:ident, $splat:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy)]
         pub struct $name(pub(in crate::isa) $raw);
@@ -25,6 +25,7 @@ macro_rules! vector {
         operator!($name, Add, add, $add);
         operator!($name, Sub, sub, $sub);
         operator!($name, Mul, mul, $mul);
+        operator!($name, Div, div, $div);
         impl core::ops::Neg for $name {
             type Output = Self;
             #[inline(always)]
@@ -37,6 +38,12 @@ macro_rules! vector {
             pub(super) fn constant(self, value: $elem) -> Self {
                 // SAFETY: as for the operators.
                 unsafe { Self($splat(value)) }
+            }
+            /// `max` of two registers gives the second where one is NaN.
+            #[inline(always)]
+            pub(super) fn maximum(self, other: Self) -> Self {
+                // SAFETY: as for the operators.
+                unsafe { Self($max(self.0, other.0)) }
             }
             #[inline(always)]
             pub(super) fn fused(self, factor: Self, addend: Self) -> Self {
@@ -98,6 +105,14 @@ macro_rules! f64_lanes {
                 self.each(recurve_cell::Lanes::tanh)
             }
             #[inline(always)]
+            fn exp(self) -> Self {
+                self.each(crate::exp64::exp_nonpositive)
+            }
+            #[inline(always)]
+            fn larger(self, other: Self) -> Self {
+                self.maximum(other)
+            }
+            #[inline(always)]
             fn relu(self) -> Self {
                 // SAFETY: a value of this type exists only where its instructions do.
                 unsafe { $relu(self) }
@@ -144,6 +159,14 @@ macro_rules! f32_lanes {
             #[inline(always)]
             fn tanh(self) -> Self {
                 crate::math::tanh(self)
+            }
+            #[inline(always)]
+            fn exp(self) -> Self {
+                crate::math::exp(self)
+            }
+            #[inline(always)]
+            fn larger(self, other: Self) -> Self {
+                self.maximum(other)
             }
             #[inline(always)]
             fn relu(self) -> Self {

@@ -11,7 +11,7 @@ use crate::recurrent::gradients::Gradients;
 use crate::recurrent::layout::Layout;
 use crate::recurrent::places::Places;
 use crate::recurrent::steps::Steps;
-use crate::recurrent::tape::{GatePlan, Tape};
+use crate::recurrent::tape::{GatePlan, Tape, scratch};
 use crate::recurrent::weights::{PackedWeights, Part, WeightsMut};
 use crate::recurrent::{RecurrentLayer, Sequences, Split};
 use std::ops::Range;
@@ -22,13 +22,13 @@ pub struct Errors<'a, E> {
     /// The gradient of the output: one row per row of the steps, with room for `H` rounded up to
     /// whole vectors, zero beyond `H`.
     pub dy: Rows<'a, E>,
-    /// The gradients of the states after the last step of each sequence, `[B, H]` each; empty for
-    /// zeros.
+    /// The gradients of the states after the last step of each sequence, of `h [B, H]` and of the
+    /// others `[S-1, B, H]`; empty for zeros.
     pub d_last: [&'a [E]; 2],
     /// The gradient of the input, overwritten: rows with room for `I` rounded up to whole vectors;
     /// nothing where it is not wanted.
     pub dx: Option<RowsMut<'a, E>>,
-    /// The gradients of the initial states, `[B, H]` each; empty where not wanted.
+    /// The gradients of the initial states, in the same shapes; empty where not wanted.
     pub d_initial: [&'a mut [E]; 2],
 }
 
@@ -58,9 +58,7 @@ impl<E: Element> RecurrentLayer<E> {
         let low = tape.kept == Keep::States;
         let plan = if low { GatePlan::Chunk(chunk) } else { GatePlan::Kept };
         tape.gates.resize(plan.len(layout, steps));
-        let operations =
-            2 * steps.rows() * layout.gates * layout.hidden * (layout.input + layout.hidden);
-        let threads = self.engine.threads_for(operations);
+        let threads = self.engine.threads_for(self.operations(steps));
         let mut room = std::mem::take(&mut tape.room);
         room.prepare(layout, &self.cell, (steps, chunk), threads, errors.d_last);
         let copy = room.copies.len() / threads;
@@ -135,11 +133,11 @@ impl<E: Element> Errors<'_, E> {
             );
         }
         let states = steps.batch() * layout.hidden;
-        let of_c = if layout.states > 1 { states } else { 0 };
+        let of_c = (layout.states - 1) * states;
         let sizes = [self.d_last[0].len(), self.d_initial[0].len()];
         assert!(sizes.iter().all(|len| [0, states].contains(len)), "gradients of h are [B, H]");
         let sizes = [self.d_last[1].len(), self.d_initial[1].len()];
-        assert!(sizes.iter().all(|len| [0, of_c].contains(len)), "gradients of c are [B, H]");
+        assert!(sizes.iter().all(|len| [0, of_c].contains(len)), "gradients of c are [S-1, B, H]");
     }
 }
 
@@ -195,8 +193,9 @@ impl<E: Element> Backward<'_, E> {
     unsafe fn run(&self, member: Member<'_>, split: Split, chunk: usize) {
         let (steps, layout) = (self.places.steps, self.places.layout);
         let part = parts(layout, steps, split, member);
+        let waits = split == Split::Units && layout.recurrent_gates > 0;
         let meet = || {
-            if split == Split::Units {
+            if waits {
                 member.meet();
             }
         };
@@ -207,7 +206,7 @@ impl<E: Element> Backward<'_, E> {
             unsafe {
                 if self.low {
                     let _span = span("gates again");
-                    let scratch = self.scratch.at(member.index * layout.unit);
+                    let scratch = self.scratch.at(member.index * scratch(layout));
                     self.forward.again(times.clone(), &part, scratch);
                 }
                 {

@@ -4,13 +4,16 @@
 use crate::detect::Isa;
 use crate::element::Element;
 use crate::isa::{Entry, Kernel, Simd, entry};
-use recurve_cell::{Cell, Group};
+use recurve_cell::{Cell, Group, MOST_STATES};
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 
 /// The units of one block, `vectors` vectors of them, for `rows` sequences. Pointers of quantities
 /// that the caller's cell does not have are null.
 #[derive(Clone, Copy)]
 pub(crate) struct Units<E> {
+    /// The value of the cell.
+    pub(crate) cell: *const Value,
     pub(crate) rows: usize,
     pub(crate) vectors: usize,
     /// Column `k` of row `r` is at `r * gates_row + k * unit`.
@@ -19,7 +22,8 @@ pub(crate) struct Units<E> {
     pub(crate) unit: usize,
     /// Weight `k` is at `k * unit`.
     pub(crate) peepholes: *const E,
-    /// `h` and `c` before and after the step, and the distance of their rows.
+    /// `h` and the states after it before and after the step, and the distance of their rows. A state
+    /// after the second is `unit` behind the one before it.
     pub(crate) before: [*const E; 2],
     pub(crate) before_row: [usize; 2],
     pub(crate) after: [*mut E; 2],
@@ -29,18 +33,52 @@ pub(crate) struct Units<E> {
     /// The gradient of the output, and its row distance.
     pub(crate) d_output: *const E,
     pub(crate) d_output_row: usize,
-    /// The gradients of `h` and `c`: of the states after the step on entry, before it on return.
+    /// The gradients of the same: of the states after the step on entry, before it on return.
     pub(crate) d_state: [*mut E; 2],
     pub(crate) d_state_row: [usize; 2],
     /// The sums of the gradients of the peephole weights.
     pub(crate) d_peepholes: *mut E,
 }
 
+/// Room for the value of a cell: what was chosen when it was made.
+#[derive(Clone, Copy)]
+pub(crate) struct Value(MaybeUninit<[u64; 16]>);
+
+impl Value {
+    fn new<C: Cell>(cell: C) -> Self {
+        const {
+            assert!(size_of::<C>() <= size_of::<Self>() && align_of::<C>() <= align_of::<Self>());
+        }
+        let mut value = Self(MaybeUninit::uninit());
+        // SAFETY: the room is large enough and aligned (asserted), and a cell is `Copy`.
+        unsafe { value.0.as_mut_ptr().cast::<C>().write(cell) }
+        value
+    }
+}
+
+impl std::fmt::Debug for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Value")
+    }
+}
+
+impl<E> Units<E> {
+    /// # Safety
+    /// The cell of the units is a `C`.
+    #[inline(always)]
+    unsafe fn cell<C: Cell>(&self) -> C {
+        // SAFETY: the caller's promise; `Value::new` wrote it there.
+        unsafe { self.cell.cast::<C>().read() }
+    }
+}
+
 /// The pointwise functions of a cell for one instruction set, and what the layer must know of it.
 #[derive(Clone, Copy, Debug)]
 pub struct CellKernels<E: Element> {
     pub(crate) isa: Isa,
+    pub(crate) cell: Value,
     pub(crate) gates: usize,
+    pub(crate) recurrent_gates: usize,
     pub(crate) columns: usize,
     pub(crate) states: usize,
     pub(crate) second: usize,
@@ -55,26 +93,27 @@ pub struct CellKernels<E: Element> {
 }
 
 impl<E: Element> CellKernels<E> {
-    /// The functions of `C` for `isa`. A cell whose constants contradict its types is not compiled.
-    pub fn of<C: Cell>(isa: Isa) -> Self {
+    /// The functions of `cell` for `isa`. A cell whose constants contradict its types, or whose value is
+    /// larger than 128 bytes, is not compiled.
+    pub fn of<C: Cell>(cell: C, isa: Isa) -> Self {
         // The layout of memory follows from the constants, the addresses that the functions use from
         // the types.
         const {
             assert!(C::COLUMNS == <C::Columns<f64> as Group<f64>>::LEN);
             assert!(C::STATES == <C::States<f64> as Group<f64>>::LEN);
             assert!(C::PEEPHOLES == <C::Peepholes<f64> as Group<f64>>::LEN);
-            assert!(C::STATES == 1 || C::STATES == 2);
-            assert!(C::INPUT.len() == C::GATES && C::RECURRENT.len() == C::GATES);
-            assert!(C::SECOND < C::GATES && C::GATES <= C::COLUMNS);
-            let mut at = 0;
-            while at < C::GATES {
-                assert!(C::INPUT[at] < C::GATES && C::RECURRENT[at] < C::GATES);
-                at += 1;
-            }
+            assert!(C::STATES >= 1 && C::STATES <= MOST_STATES);
+            assert!(C::INPUT.len() == C::GATES && C::RECURRENT.len() == C::RECURRENT_GATES);
+            assert!(C::GATES >= 1 && C::GATES <= C::COLUMNS && C::RECURRENT_GATES <= C::COLUMNS);
+            assert!(C::SECOND == 0 || C::SECOND < C::RECURRENT_GATES);
+            each_once(C::INPUT);
+            each_once(C::RECURRENT);
         }
         Self {
             isa,
+            cell: Value::new(cell),
             gates: C::GATES,
+            recurrent_gates: C::RECURRENT_GATES,
             columns: C::COLUMNS,
             states: C::STATES,
             second: C::SECOND,
@@ -88,17 +127,35 @@ impl<E: Element> CellKernels<E> {
             peepholes_backward: entry::<E, PeepholesBackward<C>>(isa),
         }
     }
-    /// Gates of the cell.
+    /// Gates of the input product.
     pub fn gates(&self) -> usize {
         self.gates
     }
-    /// States of a unit: 1 (`h`) or 2 (`h`, `c`).
+    /// Gates of the recurrent product; 0 for a cell without one.
+    pub fn recurrent_gates(&self) -> usize {
+        self.recurrent_gates
+    }
+    /// States of a unit.
     pub fn states(&self) -> usize {
         self.states
     }
     /// Peephole weights of a unit.
     pub fn peepholes(&self) -> usize {
         self.peepholes
+    }
+}
+
+/// Gates are numbered below their count, each once.
+const fn each_once(gates: &[usize]) {
+    let mut at = 0;
+    while at < gates.len() {
+        assert!(gates[at] < gates.len());
+        let mut other = 0;
+        while other < at {
+            assert!(gates[other] != gates[at]);
+            other += 1;
+        }
+        at += 1;
     }
 }
 
@@ -145,7 +202,10 @@ impl<E: Element> Place<'_, E> {
     unsafe fn before<V: Simd<Elem = E>, G: Group<V>>(&self) -> G {
         let u = self.units;
         // SAFETY: see the impl.
-        G::from_fn(|s| unsafe { V::load(u.before[s].add(self.row * u.before_row[s] + self.at)) })
+        G::from_fn(|s| unsafe {
+            let (kind, place) = self.state(s);
+            V::load(u.before[kind].add(self.row * u.before_row[kind] + place))
+        })
     }
     #[inline(always)]
     unsafe fn after<V: Simd<Elem = E>, G: Group<V>>(&self) -> G {
@@ -156,13 +216,24 @@ impl<E: Element> Place<'_, E> {
     unsafe fn after_at(&self, s: usize) -> *mut E {
         let u = self.units;
         // SAFETY: see the impl.
-        unsafe { u.after[s].add(self.row * u.after_row[s] + self.at) }
+        unsafe {
+            let (kind, place) = self.state(s);
+            u.after[kind].add(self.row * u.after_row[kind] + place)
+        }
     }
     #[inline(always)]
     unsafe fn d_state(&self, s: usize) -> *mut E {
         let u = self.units;
         // SAFETY: see the impl.
-        unsafe { u.d_state[s].add(self.row * u.d_state_row[s] + self.at) }
+        unsafe {
+            let (kind, place) = self.state(s);
+            u.d_state[kind].add(self.row * u.d_state_row[kind] + place)
+        }
+    }
+    /// Whether state `s` is `h` or one of the others, and where it is in the row of these.
+    #[inline(always)]
+    fn state(&self, s: usize) -> (usize, usize) {
+        if s == 0 { (0, self.at) } else { (1, (s - 1) * self.units.unit + self.at) }
     }
     #[inline(always)]
     unsafe fn operand(&self) -> *mut E {
@@ -186,10 +257,12 @@ impl<E: Element, C: Cell> Kernel<E> for Forward<C> {
     /// All that the fields describe is readable and writable.
     #[inline(always)]
     unsafe fn run<V: Simd<Elem = E>>(units: &Units<E>) {
+        // SAFETY: the functions of a cell are called with its own value.
+        let cell = unsafe { units.cell::<C>() };
         for place in places::<E, V>(units) {
             // SAFETY: the caller's promise.
             unsafe {
-                let (kept, after) = C::default().forward::<V>(
+                let (kept, after) = cell.forward::<V>(
                     place.columns::<V, C::Columns<V>>(),
                     place.peepholes::<V, C::Peepholes<V>>(),
                     place.before::<V, C::States<V>>(),
@@ -211,6 +284,8 @@ impl<E: Element, C: Cell> Kernel<E> for Backward<C> {
     /// All that the fields describe is readable and writable.
     #[inline(always)]
     unsafe fn run<V: Simd<Elem = E>>(units: &Units<E>) {
+        // SAFETY: the functions of a cell are called with its own value.
+        let cell = unsafe { units.cell::<C>() };
         for place in places::<E, V>(units) {
             // SAFETY: the caller's promise.
             unsafe {
@@ -219,7 +294,7 @@ impl<E: Element, C: Cell> Kernel<E> for Backward<C> {
                     let d = V::load(place.d_state(s));
                     if s == 0 { d + dy } else { d }
                 });
-                let (d_columns, d_before) = C::default().backward::<V>(
+                let (d_columns, d_before) = cell.backward::<V>(
                     place.columns::<V, C::Columns<V>>(),
                     place.peepholes::<V, C::Peepholes<V>>(),
                     place.before::<V, C::States<V>>(),
@@ -243,10 +318,12 @@ impl<E: Element, C: Cell> Kernel<E> for Operand<C> {
     /// All that the fields describe is readable and writable.
     #[inline(always)]
     unsafe fn run<V: Simd<Elem = E>>(units: &Units<E>) {
+        // SAFETY: the functions of a cell are called with its own value.
+        let cell = unsafe { units.cell::<C>() };
         for place in places::<E, V>(units) {
             // SAFETY: the caller's promise.
             unsafe {
-                let (columns, operand) = C::default().operand::<V>(
+                let (columns, operand) = cell.operand::<V>(
                     place.columns::<V, C::Columns<V>>(),
                     place.before::<V, C::States<V>>(),
                 );
@@ -265,10 +342,12 @@ impl<E: Element, C: Cell> Kernel<E> for OperandBackward<C> {
     /// All that the fields describe is readable and writable.
     #[inline(always)]
     unsafe fn run<V: Simd<Elem = E>>(units: &Units<E>) {
+        // SAFETY: the functions of a cell are called with its own value.
+        let cell = unsafe { units.cell::<C>() };
         for place in places::<E, V>(units) {
             // SAFETY: the caller's promise.
             unsafe {
-                let (d_columns, d_h) = C::default().operand_backward::<V>(
+                let (d_columns, d_h) = cell.operand_backward::<V>(
                     place.columns::<V, C::Columns<V>>(),
                     place.before::<V, C::States<V>>(),
                     V::load(place.operand()),
@@ -290,10 +369,12 @@ impl<E: Element, C: Cell> Kernel<E> for PeepholesBackward<C> {
     /// All that the fields describe is readable and writable.
     #[inline(always)]
     unsafe fn run<V: Simd<Elem = E>>(units: &Units<E>) {
+        // SAFETY: the functions of a cell are called with its own value.
+        let cell = unsafe { units.cell::<C>() };
         for place in places::<E, V>(units) {
             // SAFETY: the caller's promise.
             unsafe {
-                let d = C::default().peepholes_backward::<V>(
+                let d = cell.peepholes_backward::<V>(
                     place.columns::<V, C::Columns<V>>(),
                     place.before::<V, C::States<V>>(),
                     place.after::<V, C::States<V>>(),

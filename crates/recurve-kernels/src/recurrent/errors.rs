@@ -29,9 +29,10 @@ impl<E: Element> ErrorPlaces<'_, E> {
             units.d_output_row = self.dy.stride();
             units.d_state[0] = self.d_h.at(b * layout.h_row() + unit);
             if layout.states > 1 {
-                units.d_state[1] = self.d_c.at((block * places.steps.batch() + b) * layout.unit);
+                units.d_state[1] =
+                    self.d_c.at((block * places.steps.batch() + b) * layout.c_unit());
             }
-            units.d_state_row = [layout.h_row(), layout.unit];
+            units.d_state_row = [layout.h_row(), layout.c_unit()];
             units
         }
     }
@@ -49,7 +50,8 @@ impl<E: Element> ErrorPlaces<'_, E> {
                 // SAFETY: see the impl.
                 unsafe {
                     let units = self.units(t, block, &(b..b + 1));
-                    for d in units.d_state.into_iter().filter(|d| !d.is_null()) {
+                    let states = units.d_state.into_iter().zip([count, layout.c_unit()]);
+                    for (d, count) in states.filter(|(d, _)| !d.is_null()) {
                         std::slice::from_raw_parts_mut(d, count).fill(E::default());
                     }
                 }

@@ -32,7 +32,7 @@ pub enum Keep {
 
 impl<E: Element> RecurrentLayer<E> {
     /// Runs all steps. The output is [`Tape::output`]; the states after the last step of each
-    /// sequence go to `last`, `[B, H]` each, where that is not empty. Unless `keep` is
+    /// sequence go to `last`, `h [B, H]` and the others `[S-1, B, H]`, where that is not empty. Unless `keep` is
     /// [`Keep::Nothing`], the tape is ready for [`RecurrentLayer::backward`].
     ///
     /// # Panics
@@ -80,11 +80,12 @@ impl<E: Element> RecurrentLayer<E> {
     pub(super) fn check(&self, batch: &Sequences<'_, E>) {
         let (layout, steps) = (&self.layout, batch.steps);
         let states = steps.batch() * layout.hidden;
+        let others = (layout.states - 1) * states;
         assert!(!self.weights.bias.is_empty(), "the layer has weights");
         assert_eq!(batch.x.width(), layout.input, "x has rows of I");
         assert!(batch.x.count() >= steps.rows(), "x has a row for every step of every sequence");
         assert!([0, states].contains(&batch.initial[0].len()), "the initial h is [B, H]");
-        assert!([0, states].contains(&batch.initial[1].len()), "the initial c is [B, H]");
+        assert!([0, others].contains(&batch.initial[1].len()), "the initial c is [S-1, B, H]");
         assert!([0, steps.rows()].contains(&batch.resets.len()), "resets has one flag per row");
     }
 }
@@ -152,8 +153,9 @@ impl<E: Element> Forward<'_, E> {
     unsafe fn run(&self, member: Member<'_>, split: Split, chunk: usize) {
         let steps = self.places.steps;
         let part = parts(self.places.layout, steps, split, member);
+        let waits = split == Split::Units && self.places.layout.recurrent_gates > 0;
         let meet = || {
-            if split == Split::Units {
+            if waits {
                 member.meet();
             }
         };
@@ -365,6 +367,9 @@ impl<E: Element> Forward<'_, E> {
         alive: &Range<usize>,
     ) {
         let (layout, h_row) = (self.places.layout, self.places.layout.h_row());
+        if product.part.gates.is_empty() {
+            return;
+        }
         for panel in 0..product.part.panels(layout).count() {
             let place = product.part.place(layout, block, next, panel);
             self.tiles.cut(alive.len(), place.vectors, |Cut { at, first, rows }| {

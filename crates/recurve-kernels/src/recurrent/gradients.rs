@@ -76,6 +76,9 @@ impl<E: Element> Gradients<'_, E> {
         (times, member): (&Range<usize>, Member<'_>),
     ) {
         let (layout, steps) = (&self.layer.layout, self.places.steps);
+        if part.gates.is_empty() {
+            return;
+        }
         let height = part.depth + 1;
         let most = self.layer.tiles.most_rows(part.vectors(layout)).min(TILE);
         let pieces = height.div_ceil(most);

@@ -6,8 +6,9 @@
 //! a tile are the columns of its units, the gradients of the columns are the left operand of the
 //! products for `dh` and `dx` and the right operand of those for `dw` and `dr`; nothing is repacked.
 //!
-//! `h` lies in rows `[H]`, as the left operand of the next step's product and as the output; `c`, which
-//! only the pointwise functions touch, block by block: `[block][sequence][unit]`.
+//! `h` lies in rows `[H]`, as the left operand of the next step's product and as the output; `c` and
+//! further states, which only the pointwise functions touch, block by block:
+//! `[block][sequence][states][unit]`.
 
 use crate::Engine;
 use crate::element::Element;
@@ -27,6 +28,8 @@ pub(crate) struct Layout {
     pub(crate) input: usize,
     pub(crate) hidden: usize,
     pub(crate) gates: usize,
+    /// Gates that have recurrent weights; 0 if no step waits for a product.
+    pub(crate) recurrent_gates: usize,
     pub(crate) columns: usize,
     /// Columns at the end whose product has an operand of its own.
     pub(crate) second: usize,
@@ -54,6 +57,7 @@ impl Layout {
             input,
             hidden,
             gates: cell.gates,
+            recurrent_gates: cell.recurrent_gates,
             columns: cell.columns,
             second: cell.second,
             states: cell.states,
@@ -81,17 +85,21 @@ impl Layout {
         let width = self.h_width();
         if width.is_multiple_of(ALIAS) { width + self.lanes } else { width }
     }
-    /// Elements of `c` for one sequence.
+    /// Elements of the states but `h`, for one sequence in one block.
+    pub(crate) fn c_unit(&self) -> usize {
+        (self.states - 1) * self.unit
+    }
+    /// The same in all blocks.
     pub(crate) fn c_row(&self) -> usize {
-        self.blocks * self.unit
+        self.blocks * self.c_unit()
     }
     /// The first column that the recurrent product adds to.
     pub(crate) fn recurrent(&self) -> usize {
-        self.columns - self.gates
+        self.columns - self.recurrent_gates
     }
     /// Columns of the first recurrent product.
     pub(crate) fn first(&self) -> usize {
-        self.gates - self.second
+        self.recurrent_gates - self.second
     }
     /// Vectors of block `at` that hold real units.
     pub(crate) fn vectors(&self, at: usize) -> usize {

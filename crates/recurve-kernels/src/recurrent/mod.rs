@@ -39,7 +39,8 @@ pub struct Sequences<'a, E> {
     pub steps: &'a Steps,
     /// The input, one row of `I` for each row of `steps`.
     pub x: Rows<'a, E>,
-    /// The initial `h` and `c`, `[B, H]` each; empty for zeros.
+    /// The initial `h [B, H]`, and the other states `[S-1, B, H]` in the order of the cell; empty for
+    /// zeros.
     pub initial: [&'a [E]; 2],
     /// For each row, whether the states are zero before its step; empty for never.
     pub resets: &'a [bool],
@@ -94,11 +95,12 @@ impl<E: Element> RecurrentLayer<E> {
             !backward || self.engine.precision() != Precision::Int8,
             "weights in 8 bits are for forward only"
         );
-        let (l, rows) = (&self.layout, self.layout.gates * self.layout.hidden);
+        let l = &self.layout;
+        let (rows, recurrent) = (l.gates * l.hidden, l.recurrent_gates * l.hidden);
         assert_eq!(weights.w.len(), rows * l.input, "w is [G*H, I]");
-        assert_eq!(weights.r.len(), rows * l.hidden, "r is [G*H, H]");
+        assert_eq!(weights.r.len(), recurrent * l.hidden, "r is [G*H, H]");
         assert!([0, rows].contains(&weights.b.len()), "b is [G*H]");
-        assert!([0, rows].contains(&weights.b_r.len()), "b_r is [G*H]");
+        assert!([0, recurrent].contains(&weights.b_r.len()), "b_r is [G*H]");
         assert_eq!(weights.p.len(), self.cell.peepholes * l.hidden, "p is [PEEPHOLES*H]");
         self.backward = backward;
         self.narrow = NarrowWeights::default();
@@ -161,15 +163,22 @@ impl<E: Element> RecurrentLayer<E> {
         self.engine = self.engine.with_threads(threads);
     }
 
+    /// Additions and multiplications of a forward pass.
+    fn operations(&self, steps: &Steps) -> usize {
+        let l = &self.layout;
+        2 * steps.rows() * l.hidden * (l.gates * l.input + l.recurrent_gates * l.hidden)
+    }
+
     /// How to cut the time loop over `steps`, and over how many threads.
     fn plan(&self, steps: &Steps) -> (Split, usize) {
         let l = &self.layout;
-        let weights = l.gates * l.hidden * l.hidden * size_of::<E>();
-        let operations = 2 * steps.rows() * l.gates * l.hidden * (l.input + l.hidden);
-        let threads = self.engine.threads_for(operations);
+        let weights = l.recurrent_gates * l.hidden * l.hidden * size_of::<E>();
+        let threads = self.engine.threads_for(self.operations(steps));
         let fits = l.h_panels().count() >= threads;
         let few = steps.batch() < 4 * threads;
-        if fits && (weights > CACHE || few && weights > CACHE / 4) {
+        // Without a recurrent product, members that share out units never meet.
+        let free = l.recurrent_gates == 0;
+        if fits && (weights > CACHE || few && (free || weights > CACHE / 4)) {
             (Split::Units, threads)
         } else {
             (Split::Sequences, threads.min(steps.batch()).max(1))

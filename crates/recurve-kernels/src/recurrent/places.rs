@@ -99,7 +99,8 @@ impl<'a, E: Element> Places<'a, E> {
                 self.c_of(t, block, b)
             } else {
                 let (first, rows) = (self.steps.first_row(t), self.steps.active(t));
-                self.c_in.at(first * self.layout.c_row() + (block * rows + b) * self.layout.unit)
+                self.c_in
+                    .at(first * self.layout.c_row() + (block * rows + b) * self.layout.c_unit())
             }
         }
     }
@@ -108,7 +109,9 @@ impl<'a, E: Element> Places<'a, E> {
     unsafe fn c_of(&self, at: usize, block: usize, b: usize) -> *mut E {
         let (first, rows) = state_rows(self.steps, at);
         // SAFETY: see the impl.
-        unsafe { self.c.at(first * self.layout.c_row() + (block * rows + b) * self.layout.unit) }
+        unsafe {
+            self.c.at(first * self.layout.c_row() + (block * rows + b) * self.layout.c_unit())
+        }
     }
 
     /// The operand of the second product at step `t`.
@@ -120,10 +123,11 @@ impl<'a, E: Element> Places<'a, E> {
     /// The units of a block for a run of sequences, without gradients.
     pub(super) unsafe fn units(&self, t: usize, block: usize, alive: &Range<usize>) -> Units<E> {
         let (layout, b, unit) = (self.layout, alive.start, block * self.layout.unit);
-        let c_row = layout.unit;
+        let c_row = layout.c_unit();
         // SAFETY: see the impl.
         unsafe {
             Units {
+                cell: &raw const self.cell.cell,
                 rows: alive.len(),
                 vectors: layout.vectors(block),
                 gates: self.columns(t, block, b),
@@ -160,16 +164,18 @@ impl<'a, E: Element> Places<'a, E> {
                 let reset = self.resets[self.steps.first_row(t) + b];
                 // SAFETY: see the impl; the state buffers do not overlap.
                 unsafe {
-                    let copy = |from: *const E, to: *mut E| {
+                    let copy = |from: *const E, to: *mut E, count: usize| {
                         if reset {
                             std::slice::from_raw_parts_mut(to, count).fill(E::default());
                         } else {
                             to.copy_from_nonoverlapping(from, count);
                         }
                     };
-                    copy(self.h_of(t, b).add(unit), self.h_before(t, b).add(unit).cast_mut());
+                    let h_before = self.h_before(t, b).add(unit).cast_mut();
+                    copy(self.h_of(t, b).add(unit), h_before, count);
                     if layout.states > 1 {
-                        copy(self.c_of(t, block, b), self.c_before(t, block, b).cast_mut());
+                        let c_before = self.c_before(t, block, b).cast_mut();
+                        copy(self.c_of(t, block, b), c_before, layout.c_unit());
                     }
                 }
             }

@@ -16,7 +16,7 @@ use crate::recurrent::weights::Part;
 #[derive(Debug, Default)]
 pub struct Tape<E: Element> {
     pub(crate) gates: Buffer<E>,
-    /// States: the initial ones, then those after each step.
+    /// States: the initial ones, then those after each step; `h`, and all others.
     pub(crate) h: Buffer<E>,
     pub(crate) c: Buffer<E>,
     /// States before each step, where resets make them differ from those after the step before.
@@ -73,7 +73,7 @@ impl<E: Element> Room<E> {
         self.d_peepholes.fill(E::default());
         let rows = chunk.min(steps.count()) * count;
         self.copies.resize(threads * rows * (layout.input.max(hidden) + 1));
-        self.scratch.resize(threads * layout.unit);
+        self.scratch.resize(threads * scratch(layout));
         self.zeros.resize(layout.row().max(64));
     }
 
@@ -172,7 +172,8 @@ impl<E: Element> Tape<E> {
         }
     }
 
-    /// Copies the states of every sequence after its last step to `[B, H]` each.
+    /// Copies the states of every sequence after its last step to `h [B, H]` and the others
+    /// `[S-1, B, H]`.
     pub(crate) fn last_states(&self, layout: &Layout, steps: &Steps, to: [&mut [E]; 2]) {
         let [h, c] = to;
         let hidden = layout.hidden;
@@ -184,25 +185,35 @@ impl<E: Element> Tape<E> {
             }
             if !c.is_empty() {
                 let from = &self.c[first * layout.c_row()..][..rows * layout.c_row()];
-                let own = from[b * layout.unit..].chunks(rows * layout.unit);
-                for (to, from) in c[b * hidden..][..hidden].chunks_mut(layout.unit).zip(own) {
-                    to.copy_from_slice(&from[..to.len()]);
+                for (state, c) in c.chunks_exact_mut(steps.batch() * hidden).enumerate() {
+                    let own = b * layout.c_unit() + state * layout.unit;
+                    let own = from[own..].chunks(rows * layout.c_unit());
+                    for (to, from) in c[b * hidden..][..hidden].chunks_mut(layout.unit).zip(own) {
+                        to.copy_from_slice(&from[..to.len()]);
+                    }
                 }
             }
         }
     }
 }
 
-/// `[B, H]`, or zeros if empty, to `[block][B][unit]`.
+/// Elements of what a cell writes for one sequence in one block, where it is not wanted.
+pub(super) fn scratch(layout: &Layout) -> usize {
+    layout.unit.max(layout.c_unit())
+}
+
+/// `[states][B, H]`, or zeros if empty, to `[block][B][states][unit]`.
 fn copy_to_blocks<E: Element>(layout: &Layout, from: &[E], count: usize, to: &mut [E]) {
+    let states = layout.states - 1;
     for (at, to) in to.chunks_exact_mut(layout.unit).enumerate() {
-        let (block, b) = (at / count, at % count);
+        let (block, b, state) = (at / states / count, at / states % count, at % states);
         let first = block * layout.unit;
         let real = layout.unit.min(layout.hidden - first);
         if from.is_empty() {
             to.fill(E::default());
         } else {
-            to[..real].copy_from_slice(&from[b * layout.hidden + first..][..real]);
+            let from = &from[(state * count + b) * layout.hidden + first..];
+            to[..real].copy_from_slice(&from[..real]);
             to[real..].fill(E::default());
         }
     }
@@ -211,8 +222,10 @@ fn copy_to_blocks<E: Element>(layout: &Layout, from: &[E], count: usize, to: &mu
 /// The reverse of [`copy_to_blocks`].
 fn copy_from_blocks<E: Element>(layout: &Layout, from: &[E], count: usize, to: &mut [E]) {
     for (at, value) in to.iter_mut().enumerate() {
-        let (b, unit) = (at / layout.hidden, at % layout.hidden);
-        *value = from[(unit / layout.unit * count + b) * layout.unit + unit % layout.unit];
+        let (row, unit) = (at / layout.hidden, at % layout.hidden);
+        let (state, b) = (row / count, row % count);
+        let place = (unit / layout.unit * count + b) * layout.c_unit() + state * layout.unit;
+        *value = from[place + unit % layout.unit];
     }
 }
 

@@ -15,7 +15,7 @@ use std::ops::Range;
 pub struct Weights<'a, E> {
     /// Input weights `[G*H, I]`.
     pub w: &'a [E],
-    /// Recurrent weights `[G*H, H]`.
+    /// Recurrent weights `[G*H, H]`, of the gates that have them.
     pub r: &'a [E],
     /// Bias of the input product `[G*H]`.
     pub b: &'a [E],
@@ -45,11 +45,12 @@ impl<E: Element> WeightsMut<'_, E> {
     /// Where a gradient that is wanted has not the size of its weights.
     pub(crate) fn check(&self, cell: &CellKernels<E>, layout: &Layout) {
         let rows = layout.gates * layout.hidden;
+        let recurrent = layout.recurrent_gates * layout.hidden;
         let sizes = [
             ("w is [G*H, I]", self.w.len(), rows * layout.input),
-            ("r is [G*H, H]", self.r.len(), rows * layout.hidden),
+            ("r is [G*H, H]", self.r.len(), recurrent * layout.hidden),
             ("b is [G*H]", self.b.len(), rows),
-            ("b_r is [G*H]", self.b_r.len(), rows),
+            ("b_r is [G*H]", self.b_r.len(), recurrent),
             ("p is [PEEPHOLES*H]", self.p.len(), cell.peepholes * layout.hidden),
         ];
         for (what, len, expected) in sizes {

@@ -66,39 +66,45 @@ fn numbers<C: Cell>(case: &Case) -> Numbers {
     };
     let (i, h, b) = (case.input, case.hidden, case.lengths.len());
     let t = case.lengths.iter().copied().max().unwrap_or(0);
-    let gh = C::GATES * h;
+    let (gh, recurrent) = (C::GATES * h, C::RECURRENT_GATES * h);
     let size = 1.0 / (h as f64).sqrt();
-    let two = C::STATES > 1;
+    let others = (C::STATES - 1) * b * h;
     Numbers {
         w: draw(gh * i, size),
-        r: draw(gh * h, size),
+        r: draw(recurrent * h, size),
         b: draw(gh, size),
-        b_r: draw(gh, size),
+        b_r: draw(recurrent, size),
         p: draw(C::PEEPHOLES * h, size),
         x: draw(t * b * i, 1.5),
         h0: draw(b * h, 0.8),
-        c0: draw(if two { b * h } else { 0 }, 0.8),
+        // A third state is a sum of weights, and what is shown is divided by it.
+        c0: draw(others, 0.8)
+            .into_iter()
+            .enumerate()
+            .map(|(at, c)| if at / (b * h).max(1) == 1 { 1.0 + c.abs() } else { c })
+            .collect(),
         dy: draw(t * b * h, 1.0),
         dh: draw(b * h, 1.0),
-        dc: draw(if two { b * h } else { 0 }, 1.0),
+        dc: draw(others, 1.0),
         resets: (0..t * b).map(|at| case.with_resets && (at * 7 + 3) % 5 == 0).collect(),
     }
 }
 
 /// What the reference says, in f64.
-pub(crate) fn expected<C: Cell>(case: &Case) -> Results<f64> {
+pub(crate) fn expected<C: Cell>(cell: C, case: &Case) -> Results<f64> {
     let n = numbers::<C>(case);
     let (i, h, b, s) = (case.input, case.hidden, case.lengths.len(), C::STATES);
     let t = case.lengths.iter().copied().max().unwrap_or(0);
     let weights = reference::Weights { w: &n.w, r: &n.r, b: &n.b, b_r: &n.b_r, p: &n.p };
-    let layer = reference::Layer::new(C::default(), i, h, weights);
+    let layer = reference::Layer::new(cell, i, h, weights);
     let kept = reference::Layer::<C, f64>::KEPT;
     let together = |h_part: &[f64], c_part: &[f64]| {
         let mut state = vec![0.0; b * s * h];
         for k in 0..b {
             state[k * s * h..][..h].copy_from_slice(&h_part[k * h..][..h]);
-            if s > 1 {
-                state[k * s * h + h..][..h].copy_from_slice(&c_part[k * h..][..h]);
+            for other in 1..s {
+                let from = &c_part[((other - 1) * b + k) * h..][..h];
+                state[(k * s + other) * h..][..h].copy_from_slice(from);
             }
         }
         state
@@ -106,8 +112,9 @@ pub(crate) fn expected<C: Cell>(case: &Case) -> Results<f64> {
     let apart = |state: &[f64]| {
         let take =
             |at: usize| (0..b).flat_map(|k| state[(k * s + at) * h..][..h].to_vec()).collect();
+        let c_part = (1..s).flat_map(|at| -> Vec<f64> { take(at) }).collect();
         let h_part: Vec<f64> = take(0);
-        let c_part: Vec<f64> = if s > 1 { take(1) } else { vec![] };
+        let c_part: Vec<f64> = c_part;
         (h_part, c_part)
     };
     let sequences = reference::Sequences {
@@ -151,15 +158,17 @@ fn narrowed<E: Real>(values: &[f64]) -> Vec<E> {
 /// What the kernels say of a forward pass that nothing is kept of: outputs and last states.
 /// The steps are taken in calls of `window` steps each, or all at once where it is 0.
 pub(crate) fn inferred<E: Element, C: Cell>(
+    cell: C,
     case: &Case,
     engine: Engine,
     window: usize,
 ) -> Results<E> {
-    inferred_of::<E, C>(case, engine, window, 0..case.lengths.len())
+    inferred_of::<E, C>(cell, case, engine, window, 0..case.lengths.len())
 }
 
 /// The same for some sequences of the case, as if there were no others.
 pub(crate) fn inferred_of<E: Element, C: Cell>(
+    cell: C,
     case: &Case,
     engine: Engine,
     window: usize,
@@ -169,12 +178,12 @@ pub(crate) fn inferred_of<E: Element, C: Cell>(
     let (i, h, all, b) = (case.input, case.hidden, case.lengths.len(), sequences.len());
     let lengths = &case.lengths[sequences.clone()];
     let t = lengths.iter().copied().max().unwrap_or(0);
-    let mut layer = RecurrentLayer::<E>::new(engine, CellKernels::of::<C>(engine.isa()), i, h);
+    let mut layer = RecurrentLayer::<E>::new(engine, CellKernels::of(cell, engine.isa()), i, h);
     let [w, r, bias, b_r, p] = [&n.w, &n.r, &n.b, &n.b_r, &n.p].map(|v| narrowed::<E>(v));
     layer.set_weights(Weights { w: &w, r: &r, b: &bias, b_r: &b_r, p: &p }, false);
     let states = |from: &[f64]| {
-        let own = sequences.start * h..sequences.end * h;
-        narrowed::<E>(if from.is_empty() { from } else { &from[own] })
+        let own = |state: &[f64]| narrowed::<E>(&state[sequences.start * h..sequences.end * h]);
+        from.chunks_exact(all * h).flat_map(own).collect::<Vec<E>>()
     };
     let (mut hn, mut cn) = (states(&n.h0), states(&n.c0));
     let mut y = vec![E::default(); t * b * h];
@@ -209,12 +218,13 @@ pub(crate) fn inferred_of<E: Element, C: Cell>(
 }
 
 /// What the kernels say.
-pub(crate) fn computed<E: Element, C: Cell>(case: &Case, engine: Engine) -> Results<E> {
-    computed_keeping::<E, C>(case, engine, Keep::Columns)
+pub(crate) fn computed<E: Element, C: Cell>(cell: C, case: &Case, engine: Engine) -> Results<E> {
+    computed_keeping::<E, C>(cell, case, engine, Keep::Columns)
 }
 
 /// What the kernels say where forward keeps `keep`.
 pub(crate) fn computed_keeping<E: Element, C: Cell>(
+    cell: C,
     case: &Case,
     engine: Engine,
     keep: Keep,
@@ -244,7 +254,7 @@ pub(crate) fn computed_keeping<E: Element, C: Cell>(
         }
         to
     };
-    let mut layer = RecurrentLayer::<E>::new(engine, CellKernels::of::<C>(engine.isa()), i, h);
+    let mut layer = RecurrentLayer::<E>::new(engine, CellKernels::of(cell, engine.isa()), i, h);
     let [w, r, bias, b_r, p] = [&n.w, &n.r, &n.b, &n.b_r, &n.p].map(|v| narrowed::<E>(v));
     layer.set_weights(Weights { w: &w, r: &r, b: &bias, b_r: &b_r, p: &p }, true);
     let x = packed(&n.x, i, i);

@@ -271,7 +271,7 @@ struct Direction<E: Element> {
 
 impl<E: Element> Direction<E> {
     fn new(engine: Engine, stack: &Recurrent, input: usize, reverse: bool, ranges: Ranges) -> Self {
-        let kernels = cells::kernels(stack.cell, engine.isa());
+        let kernels = cells::kernels(stack, engine.isa());
         Self {
             layer: RecurrentLayer::new(engine, kernels, input, stack.hidden),
             tape: Tape::new(),
@@ -293,14 +293,14 @@ impl<E: Element> Direction<E> {
             self.mirror_input(context, x);
         }
         let order = context.order.sequences();
-        place(order, state, &mut self.before);
+        place(order, self.hidden, state, &mut self.before);
         for (after, before) in self.after.iter_mut().zip(&self.before) {
             after.resize(before.len(), E::default());
         }
         let batch = sequences(context, self.reverse, x, &self.x, &self.resets, &self.before);
         let [h, c] = &mut self.after;
         self.layer.forward(&batch, context.keep(), &mut self.tape, [h, c]);
-        take_back(order, &self.after, state);
+        take_back(order, self.hidden, &self.after, state);
     }
 
     /// Where a row stands in this direction's own order, and the reverse.
@@ -329,7 +329,7 @@ impl<E: Element> Direction<E> {
     fn backward(&mut self, context: &Context<'_>, x: Rows<'_, E>, errors: Back<'_, E>) {
         let order = context.order.sequences();
         let [d_state] = errors.d_states else { unreachable!("a direction has one state") };
-        place(order, d_state, &mut self.after);
+        place(order, self.hidden, d_state, &mut self.after);
         if errors.input_wanted {
             self.dx.resize(context.order.rows());
         }
@@ -345,7 +345,7 @@ impl<E: Element> Direction<E> {
             d_initial: [d_h0, d_c0],
         };
         self.layer.backward(&batch, &mut self.tape, flows, self.ranges.write(errors.gradients));
-        take_back(order, &self.d_before, d_state);
+        take_back(order, self.hidden, &self.d_before, d_state);
     }
 }
 
@@ -362,24 +362,25 @@ fn sequences<'a, E: Element>(
 }
 
 /// The states of the caller's sequences in the order of the batch.
-fn place<E: Copy>(order: &[usize], from: &Part<E>, to: &mut [Vec<E>; 2]) {
+fn place<E: Copy>(order: &[usize], hidden: usize, from: &Part<E>, to: &mut [Vec<E>; 2]) {
     for (to, from) in to.iter_mut().zip([&from.h, &from.c]) {
         to.clear();
-        if !from.is_empty() {
-            let width = from.len() / order.len();
+        for state in from.chunks_exact((order.len() * hidden).max(1)) {
             for b in order {
-                to.extend_from_slice(&from[b * width..][..width]);
+                to.extend_from_slice(&state[b * hidden..][..hidden]);
             }
         }
     }
 }
 
 /// The reverse of [`place`].
-fn take_back<E: Copy>(order: &[usize], from: &[Vec<E>; 2], to: &mut Part<E>) {
+fn take_back<E: Copy>(order: &[usize], hidden: usize, from: &[Vec<E>; 2], to: &mut Part<E>) {
     for (from, to) in from.iter().zip([&mut to.h, &mut to.c]) {
-        let width = from.len() / order.len().max(1);
-        for (place, b) in order.iter().enumerate() {
-            to[b * width..][..width].copy_from_slice(&from[place * width..][..width]);
+        let size = (order.len() * hidden).max(1);
+        for (from, to) in from.chunks_exact(size).zip(to.chunks_exact_mut(size)) {
+            for (from, b) in from.chunks_exact(hidden).zip(order) {
+                to[b * hidden..][..hidden].copy_from_slice(from);
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::config::InitialiseConfig;
 use crate::error::Result;
 use crate::initialise::{Blocks, add_to_gate, generator};
-use recurve_cell::{Cell, CoupledLstm, Gru, GruResetBefore, Lstm, Rnn, Tanh};
+use rand::RngExt;
 use recurve_nn::{CellKind, Entry, Model, Role};
 use std::ops::Range;
 
@@ -17,26 +17,29 @@ pub fn initialise(model: &mut Model<f32>, config: &InitialiseConfig, seed: u64) 
         let values = &mut model.values_mut()[entry.range];
         let mut rng = generator(seed, &entry.name);
         let cols = entry.shape.last().copied().unwrap_or(1);
-        let blocks = |kind: CellKind| {
-            let gates = gates(kind);
-            Blocks { blocks: gates, rows: entry.shape[0] / gates, cols }
-        };
+        let blocks = |gates: usize| Blocks { blocks: gates, rows: entry.shape[0] / gates, cols };
         let whole = Blocks::one(entry.shape[0], cols);
         match entry.role {
-            Role::InputWeights(kind) => config.input.fill(values, blocks(kind), &mut rng)?,
+            Role::InputWeights(kind) => {
+                config.input.fill(values, blocks(kind.gates()), &mut rng)?
+            }
             Role::RecurrentWeights(kind) => {
-                config.recurrent.fill(values, blocks(kind), &mut rng)?;
+                config.recurrent.fill(values, blocks(kind.recurrent_gates()), &mut rng)?;
             }
             Role::Embedding => config.embedding.fill(values, whole, &mut rng)?,
             Role::LinearWeights => config.output.fill(values, whole, &mut rng)?,
             Role::InputBias(kind) => {
                 values.fill(0.0);
                 if let Some(gate) = kind.forget_gate() {
-                    add_to_gate(values, gate, gates(kind), config.forget_bias)?;
+                    add_to_gate(values, gate, kind.gates(), config.forget_bias)?;
                 }
             }
             Role::Gain => values.fill(1.0),
-            Role::RecurrentBias(_) | Role::Peepholes | Role::LinearBias | Role::Shift => {
+            // What a unit passes on to itself, from nothing to all.
+            Role::Peepholes(CellKind::IndRnn) => {
+                values.iter_mut().for_each(|u| *u = rng.random_range(0.0..1.0));
+            }
+            Role::RecurrentBias(_) | Role::Peepholes(_) | Role::LinearBias | Role::Shift => {
                 values.fill(0.0);
             }
         }
@@ -58,16 +61,6 @@ pub fn without_decay(model: &Model<f32>) -> Vec<Range<usize>> {
     };
     let entries = model.entries().iter().filter(free);
     entries.map(|entry| entry.range.clone()).collect()
-}
-
-fn gates(kind: CellKind) -> usize {
-    match kind {
-        CellKind::RnnTanh | CellKind::RnnRelu => Rnn::<Tanh>::GATES,
-        CellKind::Lstm | CellKind::LstmPeephole => <Lstm>::GATES,
-        CellKind::LstmCoupled | CellKind::LstmCoupledPeephole => <CoupledLstm>::GATES,
-        CellKind::Gru => Gru::GATES,
-        CellKind::GruResetBefore => GruResetBefore::GATES,
-    }
 }
 
 #[cfg(test)]
@@ -97,7 +90,7 @@ mod tests {
                         }
                     }
                     Role::InputWeights(_) => {
-                        let bound = (6.0 / (rows / gates(kind) + cols) as f32).sqrt();
+                        let bound = (6.0 / (rows / kind.gates() + cols) as f32).sqrt();
                         assert!(values.iter().all(|x| x.abs() <= bound && *x != 0.0));
                     }
                     Role::InputBias(_) => {
@@ -106,7 +99,7 @@ mod tests {
                         assert_eq!(ones, open, "{kind:?}");
                     }
                     Role::Gain => assert!(values.iter().all(|x| *x == 1.0)),
-                    Role::Embedding | Role::LinearWeights => {
+                    Role::Embedding | Role::LinearWeights | Role::Peepholes(CellKind::IndRnn) => {
                         assert!(values.iter().all(|x| *x != 0.0));
                     }
                     _ => assert!(values.iter().all(|x| *x == 0.0), "{}", entry.name),

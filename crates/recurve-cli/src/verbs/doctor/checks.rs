@@ -2,10 +2,11 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use recurve_cell::Cell;
 use recurve_cell::reference::{Errors, Gradients, Layer, Sequences, Tape, Weights};
-use recurve_cell::{Cell, CoupledLstm, Gru, GruResetBefore, Lstm, Relu, Rnn, Sees, Tanh};
 use recurve_nn::{
     Batch, CellKind, Description, Engine, Input, Isa, Mode, Model, Network, Noise, Recurrent,
+    WithCell,
 };
 use recurve_train::error::{Error, Result};
 
@@ -18,19 +19,7 @@ const HIDDEN: usize = 37;
 /// The largest difference of outputs, input gradients and weight gradients between the `f32` layer on
 /// `isa` and the reference in `f64`, each relative to its largest value.
 pub(super) fn difference(kind: CellKind, isa: Isa) -> Result<f64> {
-    match kind {
-        CellKind::RnnTanh => with::<Rnn<Tanh>>(kind, isa),
-        CellKind::RnnRelu => with::<Rnn<Relu>>(kind, isa),
-        CellKind::Lstm => with::<Lstm>(kind, isa),
-        CellKind::LstmPeephole => with::<Lstm<Sees>>(kind, isa),
-        CellKind::LstmCoupled => with::<CoupledLstm>(kind, isa),
-        CellKind::LstmCoupledPeephole => with::<CoupledLstm<Sees>>(kind, isa),
-        CellKind::Gru => with::<Gru>(kind, isa),
-        CellKind::GruResetBefore => with::<GruResetBefore>(kind, isa),
-    }
-}
-
-fn with<C: Cell>(kind: CellKind, isa: Isa) -> Result<f64> {
+    let slow = |model: &Model<f32>, x: &[f32], dy: &[f32]| kind.with(Slow { model, x, dy });
     let wrong = |error: recurve_nn::Error| Error::failed(error.to_string());
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let description = Description::values(INPUT).recurrent(Recurrent::new(kind, HIDDEN));
@@ -42,7 +31,7 @@ fn with<C: Cell>(kind: CellKind, isa: Isa) -> Result<f64> {
         |count| -> Vec<f32> { (0..count).map(|_| rng.random_range(-1.0..1.0)).collect() };
     let (x, dy) = (values(STEPS * BATCH * INPUT), values(STEPS * BATCH * HIDDEN));
     let fast = fast(&model, isa, &x, &dy).map_err(wrong)?;
-    let slow = slow::<C>(&model, &x, &dy);
+    let slow = slow(&model, &x, &dy);
     let parts = fast.iter().zip(&slow);
     Ok(parts.map(|(fast, slow)| relative(fast, slow)).fold(0.0, f64::max))
 }
@@ -66,7 +55,21 @@ fn fast(model: &Model<f32>, isa: Isa, x: &[f32], dy: &[f32]) -> recurve_nn::Resu
     Ok([y, dx, wide(&gradients)])
 }
 
-fn slow<C: Cell>(model: &Model<f32>, x: &[f32], dy: &[f32]) -> Computed {
+/// The same by the reference.
+struct Slow<'a> {
+    model: &'a Model<f32>,
+    x: &'a [f32],
+    dy: &'a [f32],
+}
+
+impl WithCell for Slow<'_> {
+    type Output = Computed;
+    fn with<C: Cell>(self, cell: C) -> Computed {
+        slow(cell, self.model, self.x, self.dy)
+    }
+}
+
+fn slow<C: Cell>(cell: C, model: &Model<f32>, x: &[f32], dy: &[f32]) -> Computed {
     let wide = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect::<Vec<_>>();
     let named = |name: &str| {
         let values = model.get(&format!("0.recurrent.0.forward.{name}"));
@@ -74,7 +77,7 @@ fn slow<C: Cell>(model: &Model<f32>, x: &[f32], dy: &[f32]) -> Computed {
     };
     let [w, r, b, b_r, p] = ["w", "r", "b", "b_r", "p"].map(named);
     let weights = Weights { w: &w, r: &r, b: &b, b_r: &b_r, p: &p };
-    let layer = Layer::new(C::default(), INPUT, HIDDEN, weights);
+    let layer = Layer::new(cell, INPUT, HIDDEN, weights);
     let sequences = Sequences::new(STEPS, BATCH);
     let (all, states) = (STEPS * BATCH, C::STATES * HIDDEN);
     let kept = all * Layer::<C, f64>::KEPT * HIDDEN;

@@ -29,7 +29,8 @@ impl<E: Element> RecurrentLayer<E> {
         let (layout, steps) = (&self.layout, batch.steps);
         let shape = Shape::new(layout, steps.rows());
         assert!(
-            tape.half.x.len() == shape.rows * shape.x && tape.half.h.len() == shape.rows * shape.h,
+            tape.half.x.len() == shape.rows * shape.x
+                && tape.half.h.len() == shape.h_rows(layout) * shape.h,
             "the tape holds a forward pass with products of `bf16`"
         );
         let mut room = std::mem::take(&mut tape.room);
@@ -103,7 +104,7 @@ impl<E: Element> Backward<'_, E> {
         let own = Own::new(layout, places.steps, split, member);
         let mut bench = self.weights.halves.bench();
         let meet = || {
-            if split == Split::Units {
+            if split == Split::Units && layout.recurrent_gates > 0 {
                 member.meet();
             }
         };

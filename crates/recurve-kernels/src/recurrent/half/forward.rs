@@ -37,7 +37,8 @@ impl<E: Element> RecurrentLayer<E> {
         let mut half = std::mem::take(&mut tape.half);
         let rows = steps.rows();
         begin(&mut half.x, shape.x, layout.input, rows, shape.rows);
-        begin(&mut half.h, shape.h, layout.h_width(), rows, shape.rows);
+        let h_rows = shape.h_rows(layout);
+        begin(&mut half.h, shape.h, layout.h_width(), rows.min(h_rows), h_rows);
         let second = if layout.second > 0 { shape.rows } else { 0 };
         begin(&mut half.operand, shape.h, layout.h_width(), rows.min(second), second);
         let (split, threads) = self.half_plan(steps);
@@ -106,6 +107,7 @@ impl<E: Element> Forward<'_, E> {
         let steps = self.places.steps;
         let own = Own::new(self.places.layout, steps, split, member);
         let mut bench = self.weights.halves.bench();
+        let waits = split == Split::Units && self.places.layout.recurrent_gates > 0;
         // SAFETY: see the impl.
         unsafe {
             self.round_input(member.share(steps.rows(), 1));
@@ -119,7 +121,7 @@ impl<E: Element> Forward<'_, E> {
                 self.input_product(&mut bench, begin..end, &own);
                 for t in begin..end {
                     let meet = || {
-                        if split == Split::Units {
+                        if waits {
                             member.meet();
                         }
                     };
@@ -159,7 +161,8 @@ impl<E: Element> Forward<'_, E> {
         // SAFETY: see the impl.
         unsafe {
             places.enter(t, &own.sequences, own.blocks.clone());
-            for block in own.blocks.clone() {
+            let operand = places.layout.recurrent_gates > 0;
+            for block in own.blocks.clone().filter(|_| operand) {
                 let from = places.h_before(t, alive.start);
                 self.round_units(from, &self.h, t, block, &alive);
             }
@@ -298,6 +301,17 @@ impl<E: Element> Forward<'_, E> {
         function: Function<E>,
     ) {
         let (places, layout, depth) = (&self.places, self.places.layout, self.shape.h);
+        if source.part.gates.is_empty() {
+            for block in own.blocks.clone() {
+                // SAFETY: see the impl.
+                unsafe {
+                    let mut units = places.units(t, block, alive);
+                    units.vectors *= self.vectors;
+                    function(&units);
+                }
+            }
+            return;
+        }
         let tiles = tiles(layout, &source.part);
         for k in stretches(depth) {
             for block in own.blocks.clone() {

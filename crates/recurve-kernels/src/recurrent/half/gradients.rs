@@ -64,16 +64,16 @@ impl<E: Element> RecurrentLayer<E> {
             return;
         }
         let shape = Shape::new(layout, steps.rows());
-        let operations = 2 * steps.rows() * layout.gates * layout.hidden;
-        let operations = operations * (layout.input + layout.hidden);
-        let threads = self.engine.threads_for(operations);
+        let threads = self.engine.threads_for(self.operations(steps));
         half.turned.resize(threads * UNITS * TURNED);
         half.d_bias.resize(layout.columns * shape.units);
         half.d_bias.fill(0.0);
         half.zeros.resize(layout.input.max(layout.hidden).next_multiple_of(COLUMNS));
         let rows = Operands { halves: &weights.halves, threads, rows: shape.rows };
         rows.pair(&half.x, (shape.x, layout.input), &mut half.x_pairs);
-        rows.pair(&half.h, (shape.h, layout.hidden), &mut half.h_pairs);
+        if layout.recurrent_gates > 0 {
+            rows.pair(&half.h, (shape.h, layout.hidden), &mut half.h_pairs);
+        }
         if layout.second > 0 {
             rows.pair(&half.operand, (shape.h, layout.hidden), &mut half.operand_pairs);
         }

@@ -98,6 +98,11 @@ impl Shape {
         }
     }
 
+    /// Rows of `h` as operand: none, where nothing is multiplied with it.
+    fn h_rows(&self, layout: &Layout) -> usize {
+        if layout.recurrent_gates > 0 { self.rows } else { 0 }
+    }
+
     /// K of a product with the gradients of the columns of `part`.
     fn back_depth(&self, part: &Part) -> usize {
         (part.gates.len() * self.units).next_multiple_of(DEPTH)
@@ -132,13 +137,12 @@ const CACHE: usize = 400_000;
 impl<E: Element> RecurrentLayer<E> {
     fn half_plan(&self, steps: &Steps) -> (Split, usize) {
         let layout = &self.layout;
-        let weights = 2 * layout.gates * layout.hidden * layout.hidden;
-        let operations = 2 * steps.rows() * layout.gates * layout.hidden;
-        let operations = operations * (layout.input + layout.hidden);
-        let threads = self.engine.threads_for(operations);
+        let weights = 2 * layout.recurrent_gates * layout.hidden * layout.hidden;
+        let threads = self.engine.threads_for(self.operations(steps));
         // Sequences that fill less than a tile each would leave the rest of it idle.
         let few = steps.batch() < COLUMNS * threads;
-        if layout.blocks >= threads && (weights > CACHE || few && weights > CACHE / 8) {
+        let free = layout.recurrent_gates == 0;
+        if layout.blocks >= threads && (weights > CACHE || few && (free || weights > CACHE / 8)) {
             (Split::Units, threads)
         } else {
             (Split::Sequences, threads.min(steps.batch()).max(1))

@@ -137,7 +137,8 @@ impl<E: Element> RecurrentLayer<E> {
             (input + recurrent) / SHARE
         } else {
             let all = (input + recurrent) * steps.count();
-            (recurrent / SHARE).min(2 * all / LONG)
+            let free = self.layout.recurrent_gates == 0;
+            if free { 2 * all / LONG } else { (recurrent / SHARE).min(2 * all / LONG) }
         };
         worth.min(self.engine.threads()).min(self.layout.blocks).max(1)
     }
@@ -209,11 +210,16 @@ impl<E: Element> Pass<'_, E> {
         let places = &self.places;
         let (layout, steps) = (places.layout, places.steps);
         let everyone = 0..steps.batch();
+        let meet = || {
+            if layout.recurrent_gates > 0 {
+                member.meet();
+            }
+        };
         // SAFETY: see the impl.
         unsafe {
             if steps.count() > 0 {
                 places.enter(0, &everyone, part.blocks.clone());
-                member.meet();
+                meet();
             }
             for begin in (0..steps.count()).step_by(self.chunk) {
                 let end = (begin + self.chunk).min(steps.count());
@@ -235,6 +241,10 @@ impl<E: Element> Pass<'_, E> {
                     if t + 1 < steps.count() {
                         places.enter(t + 1, &everyone, part.blocks.clone());
                     }
+                    meet();
+                }
+                if layout.recurrent_gates == 0 && self.input.is_bytes() {
+                    // Nobody rounds the next input while another multiplies this one.
                     member.meet();
                 }
             }
@@ -282,7 +292,7 @@ impl<E: Element> Pass<'_, E> {
         member: usize,
     ) -> Left {
         let h_row = self.places.layout.h_row();
-        if !factor.is_bytes() {
+        if !factor.is_bytes() || factor.part.gates.is_empty() {
             let row = h_row * size_of::<E>();
             return Left { rows: from.cast(), row, scales: std::ptr::null() };
         }
@@ -374,6 +384,9 @@ impl<E: Element> Pass<'_, E> {
         blocks: &Range<usize>,
         left: &Left,
     ) {
+        if factor.part.gates.is_empty() {
+            return;
+        }
         // SAFETY: see the impl.
         unsafe {
             let column = factor.part.column * self.places.layout.unit;
