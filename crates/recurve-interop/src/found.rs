@@ -74,7 +74,7 @@ impl Found {
         match &self.layer {
             Layer::Recurrent(stack) => stack.width(),
             Layer::Linear { outputs } => *outputs,
-            Layer::Embedding { width } => *width,
+            Layer::Embedding { width, .. } => *width,
             _ => self.inputs,
         }
     }
@@ -134,7 +134,7 @@ pub fn assemble<E: Element>(layers: &[&Found]) -> Result<Layers<E>> {
     let names: Vec<String> = model.entries().iter().map(|entry| entry.name.clone()).collect();
     let mut missing: Vec<&str> = names.iter().map(String::as_str).collect();
     for (at, found) in layers.iter().enumerate() {
-        let prefix = format!("{at}.{}.", kind(&found.layer));
+        let prefix = format!("{at}.{}.", found.layer.name());
         for weight in &found.weights {
             let name = format!("{prefix}{}", weight.entry);
             let told = |error: Error| error.within(format_args!("layer `{}`", found.name));
@@ -186,18 +186,6 @@ fn initial<E: Element>(model: &Model<E>, layers: &[&Found]) -> Result<Option<Sta
         }
     }
     Ok(Some(state))
-}
-
-/// The kind of a layer, as in the names of its weights.
-fn kind(layer: &Layer) -> &'static str {
-    match layer {
-        Layer::Embedding { .. } => "embedding",
-        Layer::Recurrent(_) => "recurrent",
-        Layer::Dropout { .. } => "dropout",
-        Layer::LayerNorm => "layer-norm",
-        Layer::Pool { .. } => "pool",
-        Layer::Linear { .. } => "linear",
-    }
 }
 
 /// The order in which layers stand on each other, using each once.

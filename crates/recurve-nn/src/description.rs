@@ -1,7 +1,12 @@
 //! What a model is made of, in words that a file can hold.
 
+mod stacking;
+
+pub use stacking::{Connection, Initial, Merge};
+
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
+use stacking::is_default;
 
 /// A model: what it reads and its layers, from the input up.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +42,10 @@ pub enum Layer {
     Embedding {
         /// The length of the vectors.
         width: usize,
+        /// In training, the probability that a token of the vocabulary has the vector zero throughout
+        /// a batch; the rest are scaled up (Gal & Ghahramani 2016, section 4.2).
+        #[serde(default, skip_serializing_if = "is_default")]
+        dropout: f64,
     },
     /// A stack of recurrent layers.
     Recurrent(Recurrent),
@@ -44,6 +53,9 @@ pub enum Layer {
     Dropout {
         /// From 0 up to, but not including, 1.
         rate: f64,
+        /// Whether the same values are dropped at all steps of a sequence (Gal & Ghahramani 2016).
+        #[serde(default, skip_serializing_if = "is_default")]
+        locked: bool,
     },
     /// Mean 0 and variance 1 over the values of a step, then a gain and a shift for each
     /// (Ba, Kiros & Hinton 2016).
@@ -58,6 +70,20 @@ pub enum Layer {
         /// The length of `y`.
         outputs: usize,
     },
+}
+
+impl Layer {
+    /// What it is called in the names of its weights and in profiles.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Embedding { .. } => "embedding",
+            Self::Recurrent(_) => "recurrent",
+            Self::Dropout { .. } => "dropout",
+            Self::LayerNorm => "layer-norm",
+            Self::Pool { .. } => "pool",
+            Self::Linear { .. } => "linear",
+        }
+    }
 }
 
 /// How the steps of a sequence become one vector.
@@ -88,6 +114,22 @@ pub struct Recurrent {
     pub bias: Bias,
     /// The probability of dropout between the layers of the stack.
     pub dropout: f64,
+    /// Whether that dropout drops the same values at all steps of a sequence (Gal & Ghahramani 2016).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub locked: bool,
+    /// In training, the probability that a recurrent weight is zero for a whole batch (Wan et al. 2013;
+    /// for LSTM, Merity, Keskar & Socher 2018). The rest are scaled up.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub weight_dropout: f64,
+    /// How the outputs of two directions become one.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub merge: Merge,
+    /// What the layers pass to each other.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub connection: Connection,
+    /// The states before the first step.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub initial: Initial,
 }
 
 /// The recurrent cells.
@@ -185,7 +227,19 @@ impl Recurrent {
     /// GRU with the reset after the product, whose candidate has two.
     pub fn new(cell: CellKind, hidden: usize) -> Self {
         let bias = if cell == CellKind::Gru { Bias::Two } else { Bias::One };
-        Self { cell, hidden, layers: 1, bidirectional: false, bias, dropout: 0.0 }
+        Self {
+            cell,
+            hidden,
+            layers: 1,
+            bidirectional: false,
+            bias,
+            dropout: 0.0,
+            locked: false,
+            weight_dropout: 0.0,
+            merge: Merge::Concat,
+            connection: Connection::Plain,
+            initial: Initial::Zero,
+        }
     }
     /// The same with `layers` layers.
     #[must_use]
@@ -207,13 +261,59 @@ impl Recurrent {
     pub fn dropout(self, dropout: f64) -> Self {
         Self { dropout, ..self }
     }
+    /// The same with dropout between its layers that lasts for a whole sequence.
+    #[must_use]
+    pub fn locked_dropout(self, dropout: f64) -> Self {
+        Self { dropout, locked: true, ..self }
+    }
+    /// The same with dropout of recurrent weights.
+    #[must_use]
+    pub fn weight_dropout(self, weight_dropout: f64) -> Self {
+        Self { weight_dropout, ..self }
+    }
+    /// The same with its directions merged so.
+    #[must_use]
+    pub fn merge(self, merge: Merge) -> Self {
+        Self { merge, ..self }
+    }
+    /// The same with its layers connected so.
+    #[must_use]
+    pub fn connection(self, connection: Connection) -> Self {
+        Self { connection, ..self }
+    }
+    /// The same with these initial states.
+    #[must_use]
+    pub fn initial(self, initial: Initial) -> Self {
+        Self { initial, ..self }
+    }
     /// Directions: 1 or 2.
     pub fn directions(&self) -> usize {
         1 + usize::from(self.bidirectional)
     }
-    /// Values per step of the output: `D * H`.
+    /// Values per step that one layer gives: `H`, or `2 H` of two directions side by side.
+    pub fn layer_width(&self) -> usize {
+        match self.merge {
+            Merge::Concat => self.directions() * self.hidden,
+            Merge::Sum | Merge::Mean | Merge::Product => self.hidden,
+        }
+    }
+    /// Values per step that layer `layer` reads, where `input` go into the stack.
+    pub fn layer_input(&self, layer: usize, input: usize) -> usize {
+        match (layer, self.connection) {
+            (0, _) => input,
+            (_, Connection::Plain | Connection::Residual | Connection::Highway) => {
+                self.layer_width()
+            }
+            (_, Connection::Skip) => input + self.layer_width(),
+            (layer, Connection::Dense) => input + layer * self.layer_width(),
+        }
+    }
+    /// Values per step of the output: those of the last layer, or of all where the connection says so.
     pub fn width(&self) -> usize {
-        self.directions() * self.hidden
+        match self.connection {
+            Connection::Plain | Connection::Residual | Connection::Highway => self.layer_width(),
+            Connection::Skip | Connection::Dense => self.layers * self.layer_width(),
+        }
     }
 }
 
@@ -229,7 +329,12 @@ impl Description {
     /// The same with an embedding on top.
     #[must_use]
     pub fn embedding(self, width: usize) -> Self {
-        self.with(Layer::Embedding { width })
+        self.with(Layer::Embedding { width, dropout: 0.0 })
+    }
+    /// The same with an embedding on top, of which tokens are dropped in training.
+    #[must_use]
+    pub fn embedding_dropped(self, width: usize, dropout: f64) -> Self {
+        self.with(Layer::Embedding { width, dropout })
     }
     /// The same with a recurrent stack on top.
     #[must_use]
@@ -239,7 +344,12 @@ impl Description {
     /// The same with dropout on top.
     #[must_use]
     pub fn dropout(self, rate: f64) -> Self {
-        self.with(Layer::Dropout { rate })
+        self.with(Layer::Dropout { rate, locked: false })
+    }
+    /// The same with dropout on top that lasts for a whole sequence.
+    #[must_use]
+    pub fn locked_dropout(self, rate: f64) -> Self {
+        self.with(Layer::Dropout { rate, locked: true })
     }
     /// The same with layer normalisation on top.
     #[must_use]
@@ -271,7 +381,7 @@ impl Description {
             InputKind::Values { width } => positive(width, "input width")?,
         };
         let mut tokens = matches!(self.input, InputKind::Tokens { .. });
-        let mut pooled = false;
+        let (mut pooled, mut merged) = (false, None::<&Recurrent>);
         let mut widths = vec![width];
         for (at, layer) in self.layers.iter().enumerate() {
             let refuse = |text: &str| Err(Error::new(format!("layer {at} ({layer:?}): {text}")));
@@ -282,6 +392,20 @@ impl Description {
                     "an embedding reads tokens, and here are values"
                 });
             }
+            if let Layer::Pool { by: Pooling::Last } = layer
+                && let Some(stack) = merged
+            {
+                let merge = stack.merge.name();
+                return refuse(&format!(
+                    "the two directions below are merged by {merge}, and each has a last step of its \
+                     own; merge by concat, or pool by mean or max"
+                ));
+            }
+            merged = match layer {
+                Layer::Recurrent(stack) => Some(stack).filter(|s| s.merge != Merge::Concat),
+                Layer::Linear { .. } => None,
+                _ => merged,
+            };
             if pooled && matches!(layer, Layer::Pool { .. } | Layer::Recurrent(_)) {
                 return refuse("there are no steps left after pooling");
             }
@@ -314,17 +438,49 @@ impl Description {
 /// The width of what comes out of a layer into which `width` values go.
 fn output_width(layer: &Layer, width: usize) -> Result<usize> {
     match layer {
-        Layer::Embedding { width } => positive(*width, "embedding width"),
+        Layer::Embedding { width, dropout } => {
+            rate(*dropout)?;
+            positive(*width, "embedding width")
+        }
         Layer::Linear { outputs } => positive(*outputs, "linear outputs"),
         Layer::Recurrent(recurrent) => {
             positive(recurrent.hidden, "hidden")?;
             within(recurrent.layers, "layers", MOST_LAYERS)?;
             rate(recurrent.dropout)?;
+            rate(recurrent.weight_dropout)?;
+            check_joins(recurrent)?;
+            let width = recurrent.layer_input(recurrent.layers, width).max(recurrent.width());
+            positive(width, "the widest input of the stack")?;
             Ok(recurrent.width())
         }
-        Layer::Dropout { rate: p } => rate(*p).map(|()| width),
+        Layer::Dropout { rate: p, .. } => rate(*p).map(|()| width),
         Layer::Pool { .. } | Layer::LayerNorm => Ok(width),
     }
+}
+
+/// Whether there is something to join where a way of joining is chosen.
+fn check_joins(stack: &Recurrent) -> Result<()> {
+    let refuse = |text: String| Err(Error::new(text));
+    if stack.merge != Merge::Concat && !stack.bidirectional {
+        let merge = stack.merge.name();
+        return refuse(format!(
+            "merge is `{merge}`, and there is one direction; make it bidirectional"
+        ));
+    }
+    if stack.connection != Connection::Plain && stack.layers == 1 {
+        let connection = stack.connection.name();
+        return refuse(format!(
+            "connection is `{connection}`, which joins layers, and there is one layer; add layers"
+        ));
+    }
+    if stack.weight_dropout > 0.0 && stack.cell.recurrent_gates() == 0 {
+        let cell = stack.cell.name();
+        return refuse(format!("weight_dropout, but the cell {cell} has no recurrent weights"));
+    }
+    if stack.locked && stack.dropout == 0.0 {
+        return refuse("locked dropout with a rate of 0; set dropout".to_owned());
+    }
+    Ok(())
 }
 
 /// So small that no product of two sizes overflows.

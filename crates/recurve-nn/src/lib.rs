@@ -48,7 +48,9 @@ mod state;
 
 pub use batch::{Batch, Input, Order};
 pub use cells::WithCell;
-pub use description::{Bias, CellKind, Description, InputKind, Layer, Pooling, Recurrent};
+pub use description::{
+    Bias, CellKind, Connection, Description, Initial, InputKind, Layer, Merge, Pooling, Recurrent,
+};
 pub use error::{Error, Result};
 pub use layers::{Judge, Mode, Noise};
 pub use memory::Memory;

@@ -29,7 +29,9 @@ impl Memory {
                 let sizes = cells::sizes(stack);
                 let columns = if self == Self::Full { sizes.columns } else { 0 };
                 let outputs = 2 * stack.layers.saturating_sub(1);
-                numbers += stack.width() * (stack.layers * (columns + sizes.states) + outputs);
+                let units = stack.directions() * stack.hidden;
+                numbers += units * stack.layers * (columns + sizes.states);
+                numbers += stack.layer_width() * outputs;
             }
         }
         Ok(numbers as u64 * rows as u64 * size_of::<f32>() as u64)

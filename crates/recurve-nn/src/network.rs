@@ -4,8 +4,8 @@ use crate::batch::{Batch, Input, Order};
 use crate::description::{Description, InputKind, Layer};
 use crate::error::{Error, Result};
 use crate::layers::{
-    Back, Context, Dropout, Embedding, Flow, Judge, LayerNorm, Linear, Mask, Mode, Node, Noise,
-    Pool, Signal, Stack,
+    Back, Context, Dropout, Embedding, Ends, Flow, Judge, LayerNorm, Linear, Mask, Mode, Node,
+    Noise, Pool, Signal, Stack,
 };
 use crate::memory::Memory;
 use crate::parameters::Entries;
@@ -36,6 +36,8 @@ pub struct Network<E: Element> {
     values: Flow<E>,
     resets: Vec<bool>,
     state: State<E>,
+    /// Whether the states before the last batch were given.
+    given: bool,
     /// What the last pass was for; for training only until backward has used what it kept.
     mode: Mode,
     output: Flow<E>,
@@ -60,27 +62,29 @@ impl<E: Element> Network<E> {
         let entries = Entries::of(description)?;
         let mut nodes: Vec<Box<dyn Node<E>>> = vec![];
         let names = description.layers.iter().enumerate();
-        let names = names.map(|(at, layer)| format!("{at}.{}", name(layer))).collect();
-        let (mut states, mut pooled, mut reverse_from) = (0, false, usize::MAX);
+        let names = names.map(|(at, layer)| format!("{at}.{}", layer.name())).collect();
+        let (mut states, mut pooled, mut ends) = (0, false, Ends::default());
         for (at, layer) in description.layers.iter().enumerate() {
             let (input, output) = (widths[at], widths[at + 1]);
             let range = |name: &str| {
                 entries.get(&format!("{at}.{name}")).map_or(0..0, |entry| entry.range.clone())
             };
             nodes.push(match layer {
-                Layer::Embedding { width } => {
-                    Box::new(Embedding::new(engine, *width, range("embedding.weight")))
+                Layer::Embedding { width, dropout } => {
+                    let embedding = Embedding::new(engine, *width, range("embedding.weight"));
+                    Box::new(embedding.dropped(at as u64, *dropout))
                 }
                 Layer::Recurrent(stack) => {
                     let first = states;
                     states += stack.layers * stack.directions();
-                    reverse_from = if stack.bidirectional { stack.hidden } else { usize::MAX };
+                    ends = Ends::of(stack);
                     Box::new(Stack::new(engine, at, stack, input, &entries, first))
                 }
-                Layer::Dropout { rate } => {
+                Layer::Dropout { rate, locked } => {
                     // Ids of stacks have their layer in the low half.
                     let id = (at as u64) << 32 | u64::from(u32::MAX);
-                    Box::new(Dropout::new(Mask::new(engine, id, *rate, output), pooled))
+                    let mask = Mask::new(engine, id, *rate, output).locked(*locked);
+                    Box::new(Dropout::new(mask, pooled))
                 }
                 Layer::LayerNorm => Box::new(LayerNorm::new(
                     engine,
@@ -89,10 +93,10 @@ impl<E: Element> Network<E> {
                 )),
                 Layer::Pool { by } => {
                     pooled = true;
-                    Box::new(Pool::new(engine, *by, output, reverse_from))
+                    Box::new(Pool::new(engine, *by, output, ends))
                 }
                 Layer::Linear { outputs } => {
-                    reverse_from = usize::MAX;
+                    ends = Ends::default();
                     let (weight, bias) = (range("linear.weight"), range("linear.bias"));
                     Box::new(Linear::new(engine, input, *outputs, weight, bias))
                 }
@@ -108,12 +112,13 @@ impl<E: Element> Network<E> {
             input_gradient: false,
             memory: Memory::Full,
             ready: Ready::Nothing,
-            order: Order::new(0, 0, None)?,
-            spare: Order::new(0, 0, None)?,
+            order: Order::new(0, 0, None, None)?,
+            spare: Order::new(0, 0, None, None)?,
             tokens: vec![],
             values: Flow::tight(widths[0]),
             resets: vec![],
             state: State::zero(description, 0),
+            given: false,
             mode: Mode::Infer,
             output: Flow::tight(widths[widths.len() - 1]),
         })
@@ -165,8 +170,23 @@ impl<E: Element> Network<E> {
         self.input_gradient = wanted;
     }
 
-    /// Runs a batch. `state` holds the states before its first step (zeros if absent) and is replaced
-    /// by those after the last step of each sequence. The result has one row per step and sequence,
+    /// Sets `state` to the states before the first step: zero, or learned.
+    ///
+    /// # Errors
+    /// Where the state is of another model, or the network has no weights yet.
+    pub fn begin(&self, state: &mut State<E>) -> Result<()> {
+        if self.ready == Ready::Nothing {
+            return Err(Error::new("the network has no weights yet; load them first"));
+        }
+        if !state.is_of(&self.description) {
+            return Err(Error::new("a state of another model"));
+        }
+        begin(&self.nodes, state);
+        Ok(())
+    }
+
+    /// Runs a batch. `state` holds the states before its first step (the initial ones of the model, zero
+    /// or learned, if it is absent or new) and is replaced by those after the last step of each sequence. The result has one row per step and sequence,
     /// in the order of [`Network::order`], or one per sequence after pooling.
     ///
     /// # Errors
@@ -294,14 +314,22 @@ impl<E: Element> Network<E> {
             let _span = span("batch to rows");
             self.take(batch)?;
         }
-        match &state {
-            Some(state) => self.check_state(state)?,
-            None if self.state.batch() == batch.batch => self.state.reset(),
-            None => self.state = State::zero(&self.description, batch.batch),
+        if let Some(state) = &state {
+            self.check_state(state)?;
+        } else if self.state.batch() == batch.batch {
+            self.state.reset();
+        } else {
+            self.state = State::zero(&self.description, batch.batch);
         }
-        let parts = state.map_or_else(|| self.state.parts_mut(), State::parts_mut);
+        let state = state.unwrap_or(&mut self.state);
+        self.given = !state.is_fresh();
+        if !self.given {
+            begin(&self.nodes, state);
+        }
+        let parts = state.parts_mut();
         let (order, resets) = (&self.order, self.resets.as_slice());
-        let context = Context { order, resets, mode, memory: self.memory };
+        let context =
+            Context { order, resets, mode, memory: self.memory, given: self.given, segments: None };
         for at in 0..until {
             let (below, rest) = self.nodes.split_at_mut(at);
             let input = signal(below, &self.description, &self.tokens, &self.values);
@@ -388,7 +416,8 @@ impl<E: Element> Network<E> {
         }
         let parts = d_state.map_or_else(|| self.state.parts_mut(), State::parts_mut);
         let (order, resets) = (&self.order, self.resets.as_slice());
-        let context = Context { order, resets, mode, memory: self.memory };
+        let context =
+            Context { order, resets, mode, memory: self.memory, given: self.given, segments: None };
         for at in (0..until).rev() {
             let (below, rest) = self.nodes.split_at_mut(at);
             let [node, above @ ..] = rest else { unreachable!("`at` counts the nodes") };
@@ -438,12 +467,11 @@ impl<E: Element> Network<E> {
     /// Finds the order of the rows of a batch.
     fn arrange(&mut self, batch: &Batch<'_, E>) -> Result<()> {
         check_sizes(batch, self.description.input)?;
-        let is_of = |order: &Order| order.is_of(batch.steps, batch.batch, batch.lengths);
-        if !is_of(&self.order) {
+        if !self.order.is_of(batch) {
             std::mem::swap(&mut self.order, &mut self.spare);
         }
-        if !is_of(&self.order) {
-            self.order = Order::new(batch.steps, batch.batch, batch.lengths)?;
+        if !self.order.is_of(batch) {
+            self.order = Order::new(batch.steps, batch.batch, batch.lengths, batch.mask)?;
         }
         Ok(())
     }
@@ -453,7 +481,7 @@ impl<E: Element> Network<E> {
         self.arrange(batch)?;
         self.resets.clear();
         if let Some(resets) = batch.resets.filter(|resets| resets.contains(&true)) {
-            self.order.gather(resets, &mut self.resets);
+            self.order.gather_resets(resets, &mut self.resets);
         }
         match (batch.input, self.description.input) {
             (Input::Tokens(tokens), InputKind::Tokens { vocabulary }) => {
@@ -480,6 +508,12 @@ impl<E: Element> Network<E> {
     }
 }
 
+/// Sets states to those before the first step.
+fn begin<E: Element>(nodes: &[Box<dyn Node<E>>], state: &mut State<E>) {
+    state.reset();
+    nodes.iter().for_each(|node| node.begin(state.parts_mut()));
+}
+
 /// Whether a network of these widths can work in `precision`.
 fn check_precision<E: Element>(widths: &[usize], precision: Precision) -> Result<()> {
     if precision != Precision::Full && TypeId::of::<E>() != TypeId::of::<f32>() {
@@ -500,18 +534,6 @@ fn check_precision<E: Element>(widths: &[usize], precision: Precision) -> Result
     }
 }
 
-/// What a layer is called: as in the names of its weights.
-fn name(layer: &Layer) -> &'static str {
-    match layer {
-        Layer::Embedding { .. } => "embedding",
-        Layer::Recurrent(_) => "recurrent",
-        Layer::Dropout { .. } => "dropout",
-        Layer::LayerNorm => "layer-norm",
-        Layer::Pool { .. } => "pool",
-        Layer::Linear { .. } => "linear",
-    }
-}
-
 /// Whether the slices of a batch are as long as it says, and of the kind that the model reads.
 fn check_sizes<E: Element>(batch: &Batch<'_, E>, kind: InputKind) -> Result<()> {
     let (t, b) = (batch.steps, batch.batch);
@@ -524,8 +546,11 @@ fn check_sizes<E: Element>(batch: &Batch<'_, E>, kind: InputKind) -> Result<()> 
         (Input::Tokens(_), _) => return Err(Error::new("tokens for a model that reads values")),
         (Input::Values(_), _) => return Err(Error::new("values for a model that reads tokens")),
     };
-    let resets = batch.resets.map_or(places, <[bool]>::len);
-    for (what, found, expected) in [(what, found, expected), ("resets", resets, places)] {
+    let flags = |flags: Option<&[bool]>| flags.map_or(places, <[bool]>::len);
+    let (resets, mask) = (flags(batch.resets), flags(batch.mask));
+    for (what, found, expected) in
+        [(what, found, expected), ("resets", resets, places), ("flags of the mask", mask, places)]
+    {
         if found != expected {
             return Err(Error::new(format!(
                 "{found} {what} for {t} steps of {b} sequences, expected {expected}"

@@ -1,6 +1,8 @@
 //! All weights of a model in one flat buffer, with a name and a shape for each part.
 
-use crate::description::{Bias, CellKind, Description, InputKind, Layer, Recurrent};
+use crate::description::{
+    Bias, CellKind, Connection, Description, Initial, InputKind, Layer, Recurrent,
+};
 use crate::error::{Error, Result};
 use recurve_kernels::{Buffer, Element};
 use std::ops::Range;
@@ -28,6 +30,11 @@ pub enum Role {
     Gain,
     /// Shift of a normalisation.
     Shift,
+    /// Bias of the gate that lets a layer's output pass beside its input: `[W]`. Where it is well below
+    /// 0, a deep stack starts as a shallow one.
+    HighwayBias,
+    /// The states before the first step of a layer and direction: `[states, H]`.
+    InitialState,
 }
 
 /// One named part of the parameters.
@@ -61,7 +68,7 @@ impl Entries {
         for (at, layer) in description.layers.iter().enumerate() {
             let (input, output) = (widths[at], widths[at + 1]);
             match layer {
-                Layer::Embedding { width } => {
+                Layer::Embedding { width, .. } => {
                     let InputKind::Tokens { vocabulary } = description.input else {
                         continue;
                     };
@@ -91,7 +98,7 @@ impl Entries {
         let sizes = crate::cells::sizes(stack);
         let (rows, recurrent) = (sizes.gates * hidden, sizes.recurrent_gates * hidden);
         for layer in 0..stack.layers {
-            let input = if layer == 0 { input } else { stack.width() };
+            let input = stack.layer_input(layer, input);
             for direction in &["forward", "reverse"][..stack.directions()] {
                 let name = |weights| format!("{at}.recurrent.{layer}.{direction}.{weights}");
                 self.add(name("w"), &[rows, input], Role::InputWeights(cell))?;
@@ -107,6 +114,15 @@ impl Entries {
                 if sizes.peepholes > 0 {
                     self.add(name("p"), &[sizes.peepholes, hidden], Role::Peepholes(cell))?;
                 }
+                if stack.initial == Initial::Learned {
+                    self.add(name("initial"), &[sizes.states, hidden], Role::InitialState)?;
+                }
+            }
+            if stack.connection == Connection::Highway && layer > 0 {
+                let (name, width) =
+                    (format!("{at}.recurrent.{layer}.highway"), stack.layer_width());
+                self.add(format!("{name}.weight"), &[width, width], Role::LinearWeights)?;
+                self.add(format!("{name}.bias"), &[width], Role::HighwayBias)?;
             }
         }
         Ok(())

@@ -21,7 +21,7 @@ pub struct Session<E: Element> {
 }
 
 impl<E: Element> Session<E> {
-    /// `batch` streams, states zero.
+    /// `batch` streams before their first step.
     ///
     /// # Errors
     /// Where there is no stream, or the model cannot run step by step: a bidirectional layer needs the
@@ -52,8 +52,7 @@ impl<E: Element> Session<E> {
             Some(&mut self.state),
             Mode::Infer,
         )?;
-        self.state.reset();
-        Ok(())
+        self.network.begin(&mut self.state)
     }
 
     /// Values in an output row.
@@ -115,9 +114,9 @@ impl<E: Element> Session<E> {
     pub fn state_mut(&mut self) -> &mut State<E> {
         &mut self.state
     }
-    /// Forgets everything: the states are zero.
+    /// Forgets everything: the states are those before the first step, zero or learned.
     pub fn reset(&mut self) {
-        self.state.reset();
+        self.network.begin(&mut self.state).expect("the state is of the model");
     }
 }
 

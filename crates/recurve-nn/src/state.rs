@@ -10,6 +10,8 @@ use recurve_kernels::Element;
 pub struct State<E> {
     batch: usize,
     parts: Vec<Part<E>>,
+    /// Whether this is still before the first step, so that the model says what the states are.
+    fresh: bool,
 }
 
 /// The states of one layer and direction.
@@ -28,7 +30,8 @@ pub struct Part<E> {
 const MAGIC: &[u8; 8] = b"RCVSTAT1";
 
 impl<E: Element> State<E> {
-    /// Zeros for `batch` sequences.
+    /// Before the first step of `batch` sequences: zeros, which a model with learned initial states
+    /// replaces by those when it runs. What is written by [`State::parts_mut`] it takes as it is.
     pub fn zero(description: &Description, batch: usize) -> Self {
         let parts = description.stacks().flat_map(|stack| {
             let others = cells::sizes(stack).states - 1;
@@ -37,7 +40,7 @@ impl<E: Element> State<E> {
             let part = Part { hidden: stack.hidden, h: zeros(1), c: zeros(others) };
             std::iter::repeat_n(part, stack.layers * stack.directions())
         });
-        Self { batch, parts: parts.collect() }
+        Self { batch, parts: parts.collect(), fresh: true }
     }
 
     /// Whether the layers are those of `description`.
@@ -62,10 +65,16 @@ impl<E: Element> State<E> {
     }
     /// The same, to change.
     pub fn parts_mut(&mut self) -> &mut [Part<E>] {
+        self.fresh = false;
         &mut self.parts
     }
-    /// Sets all to zero.
+    /// Whether it is before the first step, and nothing was written into it.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.fresh
+    }
+    /// Back to before the first step.
     pub fn reset(&mut self) {
+        self.fresh = true;
         for part in &mut self.parts {
             part.h.fill(E::default());
             part.c.fill(E::default());
@@ -116,7 +125,7 @@ impl<E: Element> State<E> {
         if !bytes.0.is_empty() {
             return Err(Error::new(format!("{} bytes follow the saved state", bytes.0.len())));
         }
-        *self = new;
+        *self = Self { fresh: false, ..new };
         Ok(())
     }
 }

@@ -3,8 +3,8 @@
 mod support;
 
 use recurve_nn::{
-    Batch, CellKind, Description, Engine, Input, InputKind, Layer, Mode, Model, Network, Noise,
-    Pooling, Precision, Recurrent, Session, State,
+    Batch, CellKind, Connection, Description, Engine, Input, InputKind, Layer, Merge, Mode, Model,
+    Network, Noise, Pooling, Precision, Recurrent, Session, State,
 };
 use support::{Random, random_model};
 
@@ -66,6 +66,24 @@ fn descriptions() {
         (values().dropout(-0.1), &["layer 0", "a dropout of -0.1", "at least 0"]),
         (values().dropout(f64::NAN), &["a dropout of NaN"]),
         (values().recurrent(lstm(1 << 28)), &["0.recurrent.0.forward.r", "larger than any memory"]),
+        (
+            values().recurrent(lstm(3).merge(Merge::Sum)),
+            &["layer 0", "merge is `sum`", "one direction"],
+        ),
+        (
+            values().recurrent(lstm(3).connection(Connection::Residual)),
+            &["connection is `residual`", "one layer"],
+        ),
+        (values().recurrent(lstm(3).layers(2).locked_dropout(0.0)), &["locked", "rate of 0"]),
+        (values().recurrent(lstm(3).weight_dropout(1.0)), &["a dropout of 1;"]),
+        (Description::tokens(5).embedding_dropped(3, 2.0), &["a dropout of 2;"]),
+        (
+            values()
+                .recurrent(lstm(3).bidirectional().merge(Merge::Mean))
+                .layer_norm()
+                .pool(Pooling::Last),
+            &["layer 2", "merged by mean", "merge by concat"],
+        ),
         (Description::tokens(5), &["reads tokens has an embedding"]),
         (Description::tokens(5).linear(2), &["layer 0", "Linear", "is an embedding"]),
         (values().embedding(2), &["layer 0", "an embedding reads tokens, and here are values"]),
@@ -128,6 +146,10 @@ fn batches() {
     says(forward(&values, read(usize::MAX, 2)), &["24 values", "expected"]);
     says(forward(&values, read(4, 2).lengths(&[4])), &["1 lengths for a batch of 2"]);
     says(forward(&values, read(4, 2).lengths(&[1, 5])), &["sequence 1 has length 5", "of 4 steps"]);
+    says(
+        forward(&values, read(4, 2).mask(&[true; 9])),
+        &["9 flags of the mask for 4 steps of 2 sequences", "expected 8"],
+    );
     says(
         forward(&values, read(4, 2).resets(&[true; 7])),
         &["7 resets for 4 steps of 2 sequences", "expected 8"],
@@ -252,8 +274,8 @@ fn a_description_lists_its_layers() {
     let expected = Description {
         input: InputKind::Tokens { vocabulary: 5 },
         layers: vec![
-            Layer::Embedding { width: 3 },
-            Layer::Dropout { rate: 0.5 },
+            Layer::Embedding { width: 3, dropout: 0.0 },
+            Layer::Dropout { rate: 0.5, locked: false },
             Layer::LayerNorm,
             Layer::Pool { by: Pooling::Max },
             Layer::Linear { outputs: 2 },

@@ -8,7 +8,8 @@
 mod support;
 
 use recurve_nn::{
-    Bias, CellKind, Description, Engine, Entries, Network, Pooling, Recurrent, State,
+    Bias, CellKind, Connection, Description, Engine, Entries, Initial, Merge, Network, Pooling,
+    Recurrent, State,
 };
 use support::{Data, Pass, Problem, Random, isas};
 
@@ -223,6 +224,46 @@ fn all_layers_of_a_model() {
             let what = format!("{description:?}, {}", reading.0);
             check(&what, problem(description, reading));
         }
+    }
+}
+
+/// Ways to join directions and layers, to start, and to drop, for a cell with one state and one with two.
+#[test]
+fn joined_stacks() {
+    let shapes: [Shape; 10] = [
+        |stack| stack.bidirectional().merge(Merge::Sum).layers(2),
+        |stack| stack.bidirectional().merge(Merge::Mean),
+        |stack| stack.bidirectional().merge(Merge::Product).layers(2).dropout(0.3),
+        |stack| stack.layers(3).connection(Connection::Residual).dropout(0.2),
+        |stack| stack.layers(3).connection(Connection::Highway).locked_dropout(0.2),
+        |stack| stack.layers(3).connection(Connection::Skip).weight_dropout(0.3),
+        |stack| stack.layers(3).connection(Connection::Dense),
+        |stack| stack.layers(2).bidirectional().connection(Connection::Dense).dropout(0.2),
+        |stack| stack.layers(2).bidirectional().connection(Connection::Highway),
+        |stack| stack.layers(2).bidirectional().initial(Initial::Learned).weight_dropout(0.2),
+    ];
+    for (at, shape) in shapes.into_iter().enumerate() {
+        for cell in [CellKind::LstmPeephole, CellKind::GruResetBefore, CellKind::Slstm] {
+            let stack = shape(Recurrent::new(cell, HIDDEN));
+            let reading = [READINGS[at % 2], READINGS[3]];
+            for reading in if at == 9 { &READINGS } else { &reading[..] } {
+                let description = Description::values(INPUTS).recurrent(stack.clone());
+                check(&format!("{stack:?}, {}", reading.0), problem(description, *reading));
+            }
+        }
+    }
+}
+
+/// Tokens that are dropped for a batch, and values that are dropped for a sequence.
+#[test]
+fn locked_noise() {
+    let description = Description::tokens(VOCABULARY)
+        .embedding_dropped(4, 0.4)
+        .locked_dropout(0.3)
+        .recurrent(Recurrent::new(CellKind::Gru, HIDDEN).layers(2).locked_dropout(0.3))
+        .locked_dropout(0.3);
+    for reading in READINGS {
+        check(reading.0, problem(description.clone(), reading));
     }
 }
 

@@ -192,7 +192,7 @@ fn matrix(
     if !embedding {
         return Ok(linear(path, weight, None, rows, columns));
     }
-    let layer = Layer::Embedding { width: columns };
+    let layer = Layer::Embedding { width: columns, dropout: 0.0 };
     Ok(Found::new(path, layer, rows, vec![plain("weight", weight)]))
 }
 

@@ -1,6 +1,7 @@
 //! A vector for every token.
 
-use super::{Back, Context, Flow, Node, Signal};
+use super::dropout::{Factors, Kind};
+use super::{Back, Context, Flow, Mode, Node, Signal};
 use crate::state::Part;
 use recurve_kernels::{Buffer, Element, Engine, Rows, each};
 use std::ops::Range;
@@ -13,13 +14,41 @@ pub(crate) struct Embedding<E: Element> {
     engine: Engine,
     range: Range<usize>,
     table: Buffer<E>,
+    /// The id of its dropout, and the rate.
+    dropout: (u64, f64),
+    /// The factor of each row, where tokens are dropped in this pass.
+    factors: Vec<E>,
     y: Flow<E>,
 }
 
 impl<E: Element> Embedding<E> {
     pub(crate) fn new(engine: Engine, width: usize, range: Range<usize>) -> Self {
         let table = Buffer::zeros(range.len());
-        Self { engine, range, table, y: Flow::tight(width) }
+        let (dropout, factors) = ((0, 0.0), vec![]);
+        Self { engine, range, table, dropout, factors, y: Flow::tight(width) }
+    }
+
+    /// The same with tokens that are dropped in training; `id` tells the masks of a model apart.
+    pub(crate) fn dropped(self, id: u64, rate: f64) -> Self {
+        Self { dropout: (id, rate), ..self }
+    }
+
+    /// Draws one factor for every token of the vocabulary that is read.
+    fn draw(&mut self, context: &Context<'_>, tokens: &[u32]) {
+        self.factors.clear();
+        if let (Mode::Train(noise), (id, rate)) = (context.mode, self.dropout)
+            && rate > 0.0
+        {
+            let source = Factors::new(noise, Kind::Tokens, id, rate);
+            self.factors.resize(tokens.len(), E::default());
+            let threads = self.engine.threads_over(tokens.len() * 64);
+            let pieces = self.factors.chunks_mut(ROWS).zip(tokens.chunks(ROWS));
+            each(threads, pieces, |(factors, tokens)| {
+                for (factor, token) in factors.iter_mut().zip(tokens) {
+                    *factor = source.of(u64::from(*token))();
+                }
+            });
+        }
     }
 }
 
@@ -32,15 +61,19 @@ impl<E: Element> Node<E> for Embedding<E> {
         });
     }
 
-    fn forward(&mut self, _: &Context<'_>, input: Signal<'_, E>, _: &mut [Part<E>]) {
+    fn forward(&mut self, context: &Context<'_>, input: Signal<'_, E>, _: &mut [Part<E>]) {
         let Signal::Tokens(tokens) = input else { unreachable!("an embedding reads tokens") };
+        self.draw(context, tokens);
         let width = self.y.rows().width();
         self.y.resize(tokens.len());
         let threads = self.engine.threads_over(tokens.len() * width);
         let pieces = self.y.data_mut().chunks_mut(ROWS * width).zip(tokens.chunks(ROWS));
-        each(threads, pieces, |(rows, tokens)| {
-            for (row, token) in rows.chunks_exact_mut(width).zip(tokens) {
+        each(threads, pieces.enumerate(), |(piece, (rows, tokens))| {
+            for (at, (row, token)) in rows.chunks_exact_mut(width).zip(tokens).enumerate() {
                 row.copy_from_slice(&self.table[*token as usize * width..][..width]);
+                if let Some(factor) = self.factors.get(piece * ROWS + at) {
+                    row.iter_mut().for_each(|value| *value = *value * *factor);
+                }
             }
         });
     }
@@ -63,8 +96,10 @@ impl<E: Element> Node<E> for Embedding<E> {
             for (row, token) in tokens.iter().enumerate() {
                 let Some(at) = (*token as usize).checked_sub(first) else { continue };
                 let Some(to) = d_table.get_mut(at * width..(at + 1) * width) else { continue };
-                for (to, d) in to.iter_mut().zip(errors.dy.row(row)) {
-                    *to = *to + *d;
+                let dy = to.iter_mut().zip(errors.dy.row(row));
+                match self.factors.get(row) {
+                    Some(factor) => dy.for_each(|(to, d)| *to = *to + *d * *factor),
+                    None => dy.for_each(|(to, d)| *to = *to + *d),
                 }
             }
         });

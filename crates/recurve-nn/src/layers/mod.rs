@@ -4,18 +4,24 @@
 //! [`Order`], or one for each sequence after pooling. A layer owns its output and the
 //! gradient of its input, and reuses their memory from batch to batch.
 
+mod direction;
 mod dropout;
 mod embedding;
 mod linear;
+mod link;
 mod norm;
 mod pool;
+mod segments;
+mod side;
 mod stack;
+mod weight_drop;
 
 pub(crate) use dropout::{Dropout, Mask};
 pub(crate) use embedding::Embedding;
 pub(crate) use linear::Linear;
 pub(crate) use norm::LayerNorm;
-pub(crate) use pool::Pool;
+pub(crate) use pool::{Ends, Pool};
+pub(crate) use segments::Segments;
 pub(crate) use stack::Stack;
 
 use crate::batch::Order;
@@ -54,6 +60,10 @@ pub(crate) struct Context<'a> {
     pub(crate) resets: &'a [bool],
     pub(crate) mode: Mode,
     pub(crate) memory: Memory,
+    /// Whether the states before the batch were given; else they are the initial ones of the model.
+    pub(crate) given: bool,
+    /// The sequences that resets cut the batch into, for layers that ask for it.
+    pub(crate) segments: Option<&'a Segments>,
 }
 
 impl Context<'_> {
@@ -91,6 +101,10 @@ pub(crate) trait Node<E: Element>: Send + Sync {
     /// Takes over the weights of the model; for backward too if asked.
     fn load(&mut self, values: &[E], backward: bool) {
         let _ = (values, backward);
+    }
+    /// Sets the states of the layer to those before the first step, where they are not zero.
+    fn begin(&self, states: &mut [Part<E>]) {
+        let _ = states;
     }
     /// Computes the output; replaces the states of the layer by those after the batch.
     fn forward(&mut self, context: &Context<'_>, input: Signal<'_, E>, states: &mut [Part<E>]);

@@ -2,14 +2,44 @@
 
 use super::{Back, Context, Flow, Node, Signal};
 use crate::batch::Order;
-use crate::description::Pooling;
+use crate::description::{Merge, Pooling, Recurrent};
 use crate::state::Part;
 use recurve_kernels::{Element, Engine, Rows};
 
+/// Which values come from a direction that reads from the end: its last step is the first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ends {
+    /// Values after which the pattern repeats.
+    period: usize,
+    /// Where those begin within it that come from the end.
+    from: usize,
+}
+
+impl Default for Ends {
+    /// None.
+    fn default() -> Self {
+        Self { period: usize::MAX, from: usize::MAX }
+    }
+}
+
+impl Ends {
+    /// Of the output of a stack.
+    pub(crate) fn of(stack: &Recurrent) -> Self {
+        if stack.bidirectional && stack.merge == Merge::Concat {
+            Self { period: stack.layer_width(), from: stack.hidden }
+        } else {
+            Self::default()
+        }
+    }
+
+    fn contains(self, unit: usize) -> bool {
+        unit % self.period >= self.from
+    }
+}
+
 pub(crate) struct Pool<E: Element> {
     by: Pooling,
-    /// Values from here on come from a layer that reads from the end: its last step is the first.
-    reverse_from: usize,
+    ends: Ends,
     /// The row that each value of the output was taken from.
     taken: Vec<usize>,
     y: Flow<E>,
@@ -17,14 +47,8 @@ pub(crate) struct Pool<E: Element> {
 }
 
 impl<E: Element> Pool<E> {
-    pub(crate) fn new(engine: Engine, by: Pooling, width: usize, reverse_from: usize) -> Self {
-        Self {
-            by,
-            reverse_from,
-            taken: vec![],
-            y: Flow::tight(width),
-            dx: Flow::padded(engine, width),
-        }
+    pub(crate) fn new(engine: Engine, by: Pooling, width: usize, ends: Ends) -> Self {
+        Self { by, ends, taken: vec![], y: Flow::tight(width), dx: Flow::padded(engine, width) }
     }
 }
 
@@ -54,7 +78,7 @@ impl<E: Element> Node<E> for Pool<E> {
                 Pooling::Last => {
                     let last = rows.next_back().unwrap_or(first);
                     for (u, (y, taken)) in y.iter_mut().zip(taken).enumerate() {
-                        *taken = if u < self.reverse_from { last } else { first };
+                        *taken = if self.ends.contains(u) { first } else { last };
                         *y = x.row(*taken)[u];
                     }
                 }

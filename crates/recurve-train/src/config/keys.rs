@@ -4,6 +4,7 @@
 //! comments of a written configuration.
 
 use super::Task;
+use recurve_nn::{Connection, Initial, Merge};
 
 /// A key of the configuration.
 #[derive(Clone, Copy, Debug)]
@@ -105,11 +106,25 @@ const KEYS: &[Key] = &[
     key("model.layers", Whole, "layers of the stack"),
     key("model.bidirectional", Flag, "read the window from its end too; forecasts only"),
     key(
+        "model.merge",
+        Choice(Merge::NAMES),
+        "how two directions become one: side by side (concat), or value by value",
+    ),
+    key(
+        "model.connection",
+        Choice(Connection::NAMES),
+        "what layers pass on: residual adds what they read, highway blends it, skip and dense give all",
+    ),
+    key("model.initial", Choice(Initial::NAMES), "the states before the first step"),
+    key(
         "model.bias",
         Choice(&["none", "one", "two"]),
         "the biases of the cell; two as PyTorch has them",
     ),
     key("model.dropout", Number, "probability of dropout between layers and before the output"),
+    key("model.locked", Flag, "drop the same values at all steps of a sequence"),
+    key("model.weight_dropout", Number, "probability of dropout of recurrent weights"),
+    text("model.embedding_dropout", Number, "probability that a token has no vector for a batch"),
     key("model.layer_norm", Flag, "layer normalisation before the output"),
     table(
         "model.pooling",

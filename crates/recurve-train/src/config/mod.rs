@@ -26,7 +26,7 @@ use crate::nan_policy::NanPolicy;
 use crate::optimiser::{AdamW, OptimiserConfig};
 use crate::schedule::ScheduleConfig;
 use crate::stopping::StoppingConfig;
-use recurve_nn::{Bias, CellKind, Pooling, Precision};
+use recurve_nn::{Bias, CellKind, Connection, Initial, Merge, Pooling, Precision};
 use serde::{Deserialize, Serialize};
 
 /// Everything that is chosen about a run.
@@ -68,10 +68,28 @@ pub struct ModelConfig {
     /// Whether each layer also reads the window from its end; not for a language model, which would
     /// read the answer.
     pub bidirectional: bool,
+    /// How the two directions of a layer become one.
+    #[serde(default)]
+    pub merge: Merge,
+    /// What the layers of the stack pass to each other.
+    #[serde(default)]
+    pub connection: Connection,
+    /// The states before the first step.
+    #[serde(default)]
+    pub initial: Initial,
     /// The biases of the cell.
     pub bias: Bias,
     /// The probability of dropout between the layers and before the output.
     pub dropout: f64,
+    /// Whether dropout drops the same values at all steps of a sequence.
+    #[serde(default)]
+    pub locked: bool,
+    /// The probability of dropout of recurrent weights.
+    #[serde(default)]
+    pub weight_dropout: f64,
+    /// The probability that a token has no vector for a batch; language models only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding_dropout: Option<f64>,
     /// Layer normalisation between the stack and the output.
     pub layer_norm: bool,
     /// How the steps of a window become one vector; forecasts only.
@@ -198,8 +216,14 @@ impl Config {
                 hidden: 64,
                 layers: 1,
                 bidirectional: false,
+                merge: Merge::Concat,
+                connection: Connection::Plain,
+                initial: Initial::Zero,
                 bias: Bias::One,
                 dropout: 0.1,
+                locked: false,
+                weight_dropout: 0.0,
+                embedding_dropout: None,
                 layer_norm: false,
                 pooling: Some(Pooling::Last),
                 relative: Some(true),
@@ -249,6 +273,8 @@ impl Config {
         }
         let numbers = [
             ("model.dropout", self.model.dropout, 0.0..1.0),
+            ("model.weight_dropout", self.model.weight_dropout, 0.0..1.0),
+            ("model.embedding_dropout", self.model.embedding_dropout.unwrap_or(0.0), 0.0..1.0),
             ("train.checkpoint_seconds", self.train.checkpoint_seconds, 0.0..1e9),
             ("initialise.forget_bias", self.initialise.forget_bias, -1e3..1e3),
         ];
@@ -269,8 +295,39 @@ impl Config {
         for start in [starts.input, starts.recurrent, starts.embedding, starts.output] {
             start.validate()?;
         }
+        self.validate_joins()?;
         self.validate_used()?;
         self.task().definition().validate(self)
+    }
+
+    /// An error where a way of joining or dropping is chosen and there is nothing to join or drop.
+    fn validate_joins(&self) -> Result<()> {
+        let model = &self.model;
+        let refuse = |text: String| Err(Error::usage(text));
+        if model.merge != Merge::Concat && !model.bidirectional {
+            let merge = model.merge.name();
+            return refuse(format!(
+                "model.merge is {merge}, but there is one direction; set model.bidirectional to true"
+            ));
+        }
+        if model.merge != Merge::Concat && model.pooling == Some(Pooling::Last) {
+            let merge = model.merge.name();
+            return refuse(format!(
+                "model.merge is {merge}, but model.pooling = last takes the last step of each \
+                 direction apart; set model.pooling to mean or max, or leave model.merge out"
+            ));
+        }
+        if model.connection != Connection::Plain && model.layers == 1 {
+            let connection = model.connection.name();
+            return refuse(format!(
+                "model.connection is {connection}, which joins layers, but there is one; set \
+                 model.layers to 2 or more"
+            ));
+        }
+        if model.locked && model.dropout == 0.0 {
+            return refuse("model.locked is on, but model.dropout is 0; set it too".to_owned());
+        }
+        Ok(())
     }
 
     /// An error where a start is chosen for weights that the model does not have.

@@ -206,11 +206,15 @@ fn stack(config: &Config, below: Description) -> Description {
     let mut recurrent =
         Recurrent::new(model.cell, model.hidden).layers(model.layers).bias(model.bias);
     if model.layers > 1 {
-        recurrent = recurrent.dropout(model.dropout);
+        recurrent = Recurrent { dropout: model.dropout, locked: model.locked, ..recurrent };
     }
     if model.bidirectional {
-        recurrent = recurrent.bidirectional();
+        recurrent = recurrent.bidirectional().merge(model.merge);
     }
+    recurrent = recurrent
+        .connection(model.connection)
+        .initial(model.initial)
+        .weight_dropout(model.weight_dropout);
     let mut description = below.recurrent(recurrent);
     if let Some(pooling) = model.pooling {
         description = description.pool(pooling);
@@ -218,10 +222,11 @@ fn stack(config: &Config, below: Description) -> Description {
     if model.layer_norm {
         description = description.layer_norm();
     }
-    if model.dropout > 0.0 {
-        description = description.dropout(model.dropout);
+    match model.dropout {
+        0.0 => description,
+        rate if model.locked => description.locked_dropout(rate),
+        rate => description.dropout(rate),
     }
-    description
 }
 
 /// A batch that the layers refuse although the data was checked.

@@ -39,9 +39,13 @@ pub fn initialise(model: &mut Model<f32>, config: &InitialiseConfig, seed: u64) 
             Role::Peepholes(CellKind::IndRnn) => {
                 values.iter_mut().for_each(|u| *u = rng.random_range(0.0..1.0));
             }
-            Role::RecurrentBias(_) | Role::Peepholes(_) | Role::LinearBias | Role::Shift => {
-                values.fill(0.0);
-            }
+            // Mostly closed, so that a deep stack starts as a shallow one (Srivastava et al. 2015).
+            Role::HighwayBias => values.fill(-1.0),
+            Role::RecurrentBias(_)
+            | Role::Peepholes(_)
+            | Role::LinearBias
+            | Role::Shift
+            | Role::InitialState => values.fill(0.0),
         }
     }
     Ok(())
@@ -57,6 +61,8 @@ pub fn without_decay(model: &Model<f32>) -> Vec<Range<usize>> {
                 | Role::LinearBias
                 | Role::Gain
                 | Role::Shift
+                | Role::HighwayBias
+                | Role::InitialState
         )
     };
     let entries = model.entries().iter().filter(free);

@@ -51,7 +51,10 @@ impl LanguageLearner {
 impl Learner for LanguageLearner {
     fn description(&self, config: &Config) -> Description {
         let vocabulary = self.text.vocabulary().size();
-        let below = Description::tokens(vocabulary).embedding(config.model.embedding.unwrap_or(1));
+        let model = &config.model;
+        let (width, dropout) = (model.embedding.unwrap_or(1), model.embedding_dropout);
+        let below =
+            Description::tokens(vocabulary).embedding_dropped(width, dropout.unwrap_or(0.0));
         stack(config, below).linear(vocabulary)
     }
 

@@ -34,6 +34,7 @@ impl super::Definition for Definition {
                 pooling: None,
                 relative: None,
                 embedding: Some(64),
+                embedding_dropout: Some(0.0),
                 ..shared.model
             },
             train: TrainConfig { epochs: 10, batch: 32, steps: Some(64), ..shared.train },
