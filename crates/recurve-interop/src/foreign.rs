@@ -3,12 +3,14 @@
 use crate::archive::{self, Archive};
 use crate::error::{Error, Result};
 use crate::found::{Found, Layers, assemble, chain};
+use crate::graph::Graph;
 use crate::limits::Limits;
 use crate::source::Source;
 use crate::tensors::Tensors;
-use crate::{safetensors, torch};
+use crate::{onnx, safetensors, torch};
 use recurve_nn::{CellKind, Element};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,6 +25,13 @@ pub struct Options {
     /// What a vanilla RNN of PyTorch computes, which a state dict does not say: [`CellKind::RnnTanh`] or
     /// [`CellKind::RnnRelu`].
     pub rnn: Option<CellKind>,
+    /// Whether tensors of ONNX may lie in other files of the model's folder.
+    pub external_data: bool,
+    /// Values that inputs of a graph have for good.
+    pub fixed: Vec<(String, Vec<f64>)>,
+    /// Inputs of a graph that hold a state, each with the output that gives it; beside those that are
+    /// recognised.
+    pub states: Vec<(String, String)>,
     /// What the file may ask for.
     pub limits: Limits,
 }
@@ -34,6 +43,8 @@ pub enum Format {
     Safetensors,
     /// A file of `torch.save`.
     Torch,
+    /// A model of ONNX.
+    Onnx,
 }
 
 impl Format {
@@ -42,6 +53,7 @@ impl Format {
         match self {
             Self::Safetensors => "safetensors",
             Self::Torch => "PyTorch",
+            Self::Onnx => "ONNX",
         }
     }
 }
@@ -55,8 +67,10 @@ pub struct Refusal {
     pub why: String,
 }
 
+/// Makes the graph of a file.
+pub type MakeGraph = dyn Fn() -> Result<Graph> + Send + Sync;
+
 /// What lies in a file, as its format reads it.
-#[derive(Debug)]
 pub struct Contents {
     /// What the file is.
     pub format: Format,
@@ -70,6 +84,15 @@ pub struct Contents {
     pub refused: Vec<Refusal>,
     /// Whether layers stand in the order in which the file's author made them.
     pub ordered: bool,
+    /// Makes the graph of the file, where it holds how the model is wired. Else the layers that were found
+    /// are all there is.
+    pub graph: Option<Arc<MakeGraph>>,
+}
+
+impl fmt::Debug for Contents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {:?}, {:?}", self.format.name(), self.tensors, self.found)
+    }
 }
 
 /// An opened file.
@@ -89,6 +112,8 @@ pub struct Foreign {
 pub enum Imported<E: Element> {
     /// A model of layers that Recurve has: it can be trained on, and exported.
     Layers(Layers<E>),
+    /// A graph of operators: it can be run, whole and as a stream.
+    Graph(Graph),
 }
 
 /// Opens a file of any of the formats.
@@ -111,7 +136,7 @@ pub fn open_bytes(name: &str, bytes: Vec<u8>, options: &Options) -> Result<Forei
 /// Bytes by which a format is told.
 const HEAD: u64 = 16;
 /// What can be opened, for people.
-const FORMATS: &str = "safetensors, or .pt and .pth of PyTorch";
+const FORMATS: &str = "safetensors, .pt and .pth of PyTorch, ONNX";
 
 fn open_source(source: &Arc<Source>, options: &Options) -> Result<Foreign> {
     read(source, options).map_err(|error| error.within(format_args!("`{}`", source.name())))
@@ -125,6 +150,8 @@ fn read(source: &Arc<Source>, options: &Options) -> Result<Foreign> {
         open_archive(&Archive::open(source, &options.limits)?, options)?
     } else if torch::is_stream(&head) {
         torch::open_stream(source, options)?
+    } else if onnx::is_beginning(&head) {
+        onnx::open(source, options)?
     } else {
         return Err(unknown());
     };
@@ -150,8 +177,11 @@ impl Foreign {
     /// # Errors
     /// It holds what Recurve cannot represent, or leaves open what must be said; or values cannot be read.
     pub fn import<E: Element>(&self) -> Result<Imported<E>> {
-        let layers = self.choose().and_then(|layers| assemble(&layers));
         let told = |error: Error| error.within(format_args!("`{}`", self.name));
+        if let Some(make) = &self.contents.graph {
+            return make().map(Imported::Graph).map_err(told);
+        }
+        let layers = self.choose().and_then(|layers| assemble(&layers));
         layers.map(Imported::Layers).map_err(told)
     }
 

@@ -21,7 +21,9 @@ mod dtype;
 mod error;
 mod foreign;
 mod found;
+pub mod graph;
 mod limits;
+mod onnx;
 pub mod safetensors;
 mod source;
 mod tensors;
@@ -29,7 +31,9 @@ pub mod torch;
 
 pub use dtype::Dtype;
 pub use error::{Error, Kind, Result};
-pub use foreign::{Contents, Foreign, Format, Imported, Options, Refusal, open, open_bytes};
+pub use foreign::{
+    Contents, Foreign, Format, Imported, MakeGraph, Options, Refusal, open, open_bytes,
+};
 pub use found::{Found, Layers, Weight, assemble, chain};
 pub use limits::Limits;
 pub use source::{Cursor, Source};

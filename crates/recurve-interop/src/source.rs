@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 /// A file that stays open, or bytes in memory under a name. Reading checks against the length before it
@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 pub struct Source {
     name: String,
     length: u64,
+    folder: Option<PathBuf>,
     place: Place,
 }
 
@@ -38,18 +39,25 @@ impl Source {
         }
         let file = File::open(path).map_err(cannot)?;
         let length = file.metadata().map_err(cannot)?.len();
-        Ok(Arc::new(Self { name, length, place: Place::File(Mutex::new(file)) }))
+        let folder = path.parent().map(Path::to_owned);
+        let place = Place::File(Mutex::new(file));
+        Ok(Arc::new(Self { name, length, folder, place }))
     }
 
     /// Bytes that are in memory.
     pub fn of_bytes(name: impl Into<String>, bytes: Vec<u8>) -> Arc<Self> {
         let length = bytes.len() as u64;
-        Arc::new(Self { name: name.into(), length, place: Place::Memory(bytes) })
+        let (name, place) = (name.into(), Place::Memory(bytes));
+        Arc::new(Self { name, length, folder: None, place })
     }
 
     /// What errors call it: its path.
     pub fn name(&self) -> &str {
         &self.name
+    }
+    /// The folder that it lies in, if it lies in one.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
     }
     /// Its length in bytes.
     pub fn length(&self) -> u64 {

@@ -28,6 +28,8 @@ fn files() -> Vec<(String, Vec<u8>)> {
         "torch/cells/gru_nobias/state_f32.safetensors",
         "torch/cells/gru_nobias/state_f32.pt",
         "torch/pt_variants/legacy_stream.pt",
+        "onnx_nodes/gru_bidirectional_lbr0_lengths_states/model.onnx",
+        "torch_onnx/lstm_l1_uni_bf_zero/model_torchscript.onnx",
     ];
     let read = |name: &&str| ((*name).to_owned(), std::fs::read(folder.join(name)).unwrap());
     names.iter().map(read).collect()

@@ -19,7 +19,8 @@ use std::sync::Arc;
 pub(crate) fn open_safetensors(source: &Arc<Source>, options: &Options) -> Result<Contents> {
     let (tensors, texts) = safetensors::read(source, &options.limits)?;
     let (found, refused) = recognise(&tensors, options, false)?;
-    Ok(Contents { format: Format::Safetensors, texts, tensors, found, refused, ordered: false })
+    let format = Format::Safetensors;
+    Ok(Contents { format, texts, tensors, found, refused, ordered: false, graph: None })
 }
 
 /// Whether an archive was written by `torch.save`.
@@ -41,5 +42,6 @@ pub(crate) fn open_stream(source: &Arc<Source>, options: &Options) -> Result<Con
 fn contents(state: state::State, options: &Options) -> Result<Contents> {
     let state::State { tensors, texts } = state;
     let (found, refused) = recognise(&tensors, options, true)?;
-    Ok(Contents { format: Format::Torch, texts, tensors, found, refused, ordered: true })
+    let format = Format::Torch;
+    Ok(Contents { format, texts, tensors, found, refused, ordered: true, graph: None })
 }

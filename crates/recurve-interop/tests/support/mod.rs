@@ -48,7 +48,13 @@ impl Golden {
         self.find(name).unwrap_or_else(|| panic!("{}: no tensor {name}", self.0.name))
     }
     pub(crate) fn shape(&self, name: &str) -> Vec<usize> {
-        self.0.contents.tensors.get(name).unwrap().shape.clone()
+        self.0
+            .contents
+            .tensors
+            .get(name)
+            .unwrap_or_else(|| panic!("no tensor {name}"))
+            .shape
+            .clone()
     }
     pub(crate) fn names(&self) -> Vec<String> {
         self.0.contents.tensors.iter().map(|tensor| tensor.name.clone()).collect()
@@ -58,8 +64,11 @@ impl Golden {
 /// The model of a file, which consists of layers.
 pub(crate) fn layers<E: Element>(path: &Path, options: &Options) -> Layers<E> {
     let foreign = open(path, options).unwrap();
-    let Imported::Layers(layers) = foreign.import().unwrap_or_else(|error| panic!("{error}"));
-    layers
+    match foreign.import() {
+        Ok(Imported::Layers(layers)) => layers,
+        Ok(Imported::Graph(_)) => panic!("{} is a graph", path.display()),
+        Err(error) => panic!("{error}"),
+    }
 }
 
 /// Compares values, relative to the largest of them.
