@@ -1,11 +1,15 @@
 //! What a model is made of, in words that a file can hold.
 
+mod sequence;
+mod sound;
 mod stacking;
 
+pub use sequence::{Attention, Positions, Tcn, Transformer};
 pub use stacking::{Connection, Initial, Merge};
 
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
+use sound::{output_width, positive};
 use stacking::is_default;
 
 /// A model: what it reads and its layers, from the input up.
@@ -49,6 +53,12 @@ pub enum Layer {
     },
     /// A stack of recurrent layers.
     Recurrent(Recurrent),
+    /// A stack of causal convolutions.
+    Tcn(Tcn),
+    /// A stack of attention and linear layers.
+    Transformer(Transformer),
+    /// Self-attention.
+    Attention(Attention),
     /// In training, sets each value to zero with this probability and scales up the rest.
     Dropout {
         /// From 0 up to, but not including, 1.
@@ -73,11 +83,42 @@ pub enum Layer {
 }
 
 impl Layer {
+    /// Whether it looks at more than one step.
+    fn is_over_time(&self) -> bool {
+        matches!(
+            self,
+            Self::Recurrent(_)
+                | Self::Tcn(_)
+                | Self::Transformer(_)
+                | Self::Attention(_)
+                | Self::Pool { .. }
+        )
+    }
+
+    /// Units and number of the states of each of its parts, where `input` values go in: `[B, units]`
+    /// each.
+    pub(crate) fn states(&self, input: usize) -> Vec<(usize, usize)> {
+        let single = |sizes: Vec<usize>| sizes.into_iter().map(|size| (size, 1)).collect();
+        match self {
+            Self::Recurrent(stack) => {
+                let part = (stack.hidden, crate::cells::sizes(stack).states);
+                vec![part; stack.layers * stack.directions()]
+            }
+            Self::Tcn(tcn) => single(tcn.state_sizes(input)),
+            Self::Transformer(transformer) => single(transformer.state_sizes(input)),
+            Self::Attention(attention) => single(attention.state_sizes(input)),
+            _ => vec![],
+        }
+    }
+
     /// What it is called in the names of its weights and in profiles.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Embedding { .. } => "embedding",
             Self::Recurrent(_) => "recurrent",
+            Self::Tcn(_) => "tcn",
+            Self::Transformer(_) => "transformer",
+            Self::Attention(_) => "attention",
             Self::Dropout { .. } => "dropout",
             Self::LayerNorm => "layer-norm",
             Self::Pool { .. } => "pool",
@@ -96,6 +137,8 @@ pub enum Pooling {
     Mean,
     /// The largest value over the steps.
     Max,
+    /// The mean over the steps, weighed by how a learned query scores them (Yang et al. 2016).
+    Attention,
 }
 
 /// A stack of recurrent layers of equal size.
@@ -366,6 +409,21 @@ impl Description {
     pub fn linear(self, outputs: usize) -> Self {
         self.with(Layer::Linear { outputs })
     }
+    /// The same with a temporal convolutional network on top.
+    #[must_use]
+    pub fn tcn(self, tcn: Tcn) -> Self {
+        self.with(Layer::Tcn(tcn))
+    }
+    /// The same with a Transformer on top.
+    #[must_use]
+    pub fn transformer(self, transformer: Transformer) -> Self {
+        self.with(Layer::Transformer(transformer))
+    }
+    /// The same with self-attention on top.
+    #[must_use]
+    pub fn attention(self, attention: Attention) -> Self {
+        self.with(Layer::Attention(attention))
+    }
     fn with(mut self, layer: Layer) -> Self {
         self.layers.push(layer);
         self
@@ -403,10 +461,11 @@ impl Description {
             }
             merged = match layer {
                 Layer::Recurrent(stack) => Some(stack).filter(|s| s.merge != Merge::Concat),
+                _ if layer.is_over_time() => None,
                 Layer::Linear { .. } => None,
                 _ => merged,
             };
-            if pooled && matches!(layer, Layer::Pool { .. } | Layer::Recurrent(_)) {
+            if pooled && layer.is_over_time() {
                 return refuse("there are no steps left after pooling");
             }
             width = output_width(layer, width)
@@ -421,6 +480,20 @@ impl Description {
         Ok(widths)
     }
 
+    /// As [`Layer::states`], of all layers.
+    pub(crate) fn states(&self) -> Vec<(usize, usize)> {
+        let mut width = match self.input {
+            InputKind::Tokens { vocabulary } => vocabulary,
+            InputKind::Values { width } => width,
+        };
+        let mut all = vec![];
+        for layer in &self.layers {
+            all.extend(layer.states(width));
+            width = output_width(layer, width).unwrap_or(width);
+        }
+        all
+    }
+
     /// The recurrent stacks, from the input up.
     pub fn stacks(&self) -> impl Iterator<Item = &Recurrent> {
         self.layers.iter().filter_map(|layer| match layer {
@@ -432,77 +505,5 @@ impl Description {
     /// Whether there is one output for a whole sequence instead of one per step.
     pub fn is_pooled(&self) -> bool {
         self.layers.iter().any(|layer| matches!(layer, Layer::Pool { .. }))
-    }
-}
-
-/// The width of what comes out of a layer into which `width` values go.
-fn output_width(layer: &Layer, width: usize) -> Result<usize> {
-    match layer {
-        Layer::Embedding { width, dropout } => {
-            rate(*dropout)?;
-            positive(*width, "embedding width")
-        }
-        Layer::Linear { outputs } => positive(*outputs, "linear outputs"),
-        Layer::Recurrent(recurrent) => {
-            positive(recurrent.hidden, "hidden")?;
-            within(recurrent.layers, "layers", MOST_LAYERS)?;
-            rate(recurrent.dropout)?;
-            rate(recurrent.weight_dropout)?;
-            check_joins(recurrent)?;
-            let width = recurrent.layer_input(recurrent.layers, width).max(recurrent.width());
-            positive(width, "the widest input of the stack")?;
-            Ok(recurrent.width())
-        }
-        Layer::Dropout { rate: p, .. } => rate(*p).map(|()| width),
-        Layer::Pool { .. } | Layer::LayerNorm => Ok(width),
-    }
-}
-
-/// Whether there is something to join where a way of joining is chosen.
-fn check_joins(stack: &Recurrent) -> Result<()> {
-    let refuse = |text: String| Err(Error::new(text));
-    if stack.merge != Merge::Concat && !stack.bidirectional {
-        let merge = stack.merge.name();
-        return refuse(format!(
-            "merge is `{merge}`, and there is one direction; make it bidirectional"
-        ));
-    }
-    if stack.connection != Connection::Plain && stack.layers == 1 {
-        let connection = stack.connection.name();
-        return refuse(format!(
-            "connection is `{connection}`, which joins layers, and there is one layer; add layers"
-        ));
-    }
-    if stack.weight_dropout > 0.0 && stack.cell.recurrent_gates() == 0 {
-        let cell = stack.cell.name();
-        return refuse(format!("weight_dropout, but the cell {cell} has no recurrent weights"));
-    }
-    if stack.locked && stack.dropout == 0.0 {
-        return refuse("locked dropout with a rate of 0; set dropout".to_owned());
-    }
-    Ok(())
-}
-
-/// So small that no product of two sizes overflows.
-const MOST_VALUES: usize = 1 << 28;
-/// So small that a list of all parameters fits in memory.
-const MOST_LAYERS: usize = 1 << 12;
-
-fn positive(size: usize, what: &str) -> Result<usize> {
-    within(size, what, MOST_VALUES)
-}
-
-fn within(size: usize, what: &str, most: usize) -> Result<usize> {
-    if (1..=most).contains(&size) {
-        return Ok(size);
-    }
-    Err(Error::new(format!("{what} is {size}; it must be at least 1 and at most {most}")))
-}
-
-fn rate(rate: f64) -> Result<()> {
-    if (0.0..1.0).contains(&rate) {
-        Ok(())
-    } else {
-        Err(Error::new(format!("a dropout of {rate}; it must be at least 0 and less than 1")))
     }
 }

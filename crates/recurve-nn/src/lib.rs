@@ -49,7 +49,8 @@ mod state;
 pub use batch::{Batch, Input, Order};
 pub use cells::WithCell;
 pub use description::{
-    Bias, CellKind, Connection, Description, Initial, InputKind, Layer, Merge, Pooling, Recurrent,
+    Attention, Bias, CellKind, Connection, Description, Initial, InputKind, Layer, Merge, Pooling,
+    Positions, Recurrent, Tcn, Transformer,
 };
 pub use error::{Error, Result};
 pub use layers::{Judge, Mode, Noise};

@@ -24,7 +24,16 @@ impl Memory {
     pub fn bytes(self, description: &Description, rows: usize) -> crate::Result<u64> {
         let widths = description.widths()?;
         let mut numbers = 2 * widths.iter().sum::<usize>();
-        for layer in &description.layers {
+        for (layer, input) in description.layers.iter().zip(&widths) {
+            if let Layer::Tcn(tcn) = layer {
+                numbers += tcn.blocks * tcn.channels * (2 * tcn.kernel + 8);
+            }
+            if let Layer::Transformer(transformer) = layer {
+                numbers += transformer.layers * (18 * input + 4 * transformer.feed_forward);
+            }
+            if let Layer::Attention(_) = layer {
+                numbers += 9 * input;
+            }
             if let Layer::Recurrent(stack) = layer {
                 let sizes = cells::sizes(stack);
                 let columns = if self == Self::Full { sizes.columns } else { 0 };

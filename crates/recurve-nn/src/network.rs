@@ -1,18 +1,20 @@
 //! A model at work: forward, and backward through time.
 
+mod check;
+
 use crate::batch::{Batch, Input, Order};
-use crate::description::{Description, InputKind, Layer};
+use crate::description::{Description, InputKind, Layer, Pooling};
 use crate::error::{Error, Result};
 use crate::layers::{
-    Back, Context, Dropout, Embedding, Ends, Flow, Judge, LayerNorm, Linear, Mask, Mode, Node,
-    Noise, Pool, Signal, Stack,
+    AttentionLayer, AttentionPool, Back, Context, Dropout, Embedding, Ends, Flow, Judge, LayerNorm,
+    Linear, Mask, Mode, Node, Noise, Pool, Signal, Stack, TcnStack, TransformerStack,
 };
 use crate::memory::Memory;
 use crate::parameters::Entries;
 use crate::state::State;
+use check::{check_precision, check_sizes};
 use recurve_kernels::profile::span;
-use recurve_kernels::{Element, Engine, INT8_DEPTH, Precision, Rows};
-use std::any::TypeId;
+use recurve_kernels::{Element, Engine, Precision, Rows};
 
 /// The layers of a model with their weights packed for the machine, and all the memory that passes
 /// need. One network serves one thread at a time; its memory is kept from batch to batch, and grows with
@@ -36,6 +38,8 @@ pub struct Network<E: Element> {
     values: Flow<E>,
     resets: Vec<bool>,
     state: State<E>,
+    /// Units and number of the states of each part.
+    parts: Vec<(usize, usize)>,
     /// Whether the states before the last batch were given.
     given: bool,
     /// What the last pass was for; for training only until backward has used what it kept.
@@ -76,9 +80,32 @@ impl<E: Element> Network<E> {
                 }
                 Layer::Recurrent(stack) => {
                     let first = states;
-                    states += stack.layers * stack.directions();
+                    states += layer.states(input).len();
                     ends = Ends::of(stack);
                     Box::new(Stack::new(engine, at, stack, input, &entries, first))
+                }
+                Layer::Tcn(tcn) => {
+                    let first = states;
+                    states += layer.states(input).len();
+                    ends = Ends::default();
+                    Box::new(TcnStack::new(engine, at, tcn, input, &entries, first))
+                }
+                Layer::Transformer(transformer) => {
+                    let first = states;
+                    states += layer.states(input).len();
+                    ends = Ends::default();
+                    Box::new(TransformerStack::new(engine, at, transformer, input, &entries, first))
+                }
+                Layer::Attention(attention) => {
+                    let first = states;
+                    states += layer.states(input).len();
+                    ends = Ends::default();
+                    Box::new(AttentionLayer::new(engine, at, attention, input, &entries, first))
+                }
+                Layer::Pool { by: Pooling::Attention } => {
+                    pooled = true;
+                    let ranges = ["pool.weight", "pool.bias", "pool.query"].map(range);
+                    Box::new(AttentionPool::new(engine, input, ranges))
                 }
                 Layer::Dropout { rate, locked } => {
                     // Ids of stacks have their layer in the low half.
@@ -118,6 +145,7 @@ impl<E: Element> Network<E> {
             values: Flow::tight(widths[0]),
             resets: vec![],
             state: State::zero(description, 0),
+            parts: description.states(),
             given: false,
             mode: Mode::Infer,
             output: Flow::tight(widths[widths.len() - 1]),
@@ -178,7 +206,7 @@ impl<E: Element> Network<E> {
         if self.ready == Ready::Nothing {
             return Err(Error::new("the network has no weights yet; load them first"));
         }
-        if !state.is_of(&self.description) {
+        if !state.is_of(&self.parts) {
             return Err(Error::new("a state of another model"));
         }
         begin(&self.nodes, state);
@@ -330,6 +358,7 @@ impl<E: Element> Network<E> {
         let (order, resets) = (&self.order, self.resets.as_slice());
         let context =
             Context { order, resets, mode, memory: self.memory, given: self.given, segments: None };
+        self.nodes.iter().try_for_each(|node| node.check(&context, parts))?;
         for at in 0..until {
             let (below, rest) = self.nodes.split_at_mut(at);
             let input = signal(below, &self.description, &self.tokens, &self.values);
@@ -442,6 +471,12 @@ impl<E: Element> Network<E> {
         Ok(())
     }
 
+    /// How much each row of the last batch weighed, in the order of [`Network::order`], where the model
+    /// pools by attention. The weights of a sequence add up to 1.
+    pub fn attention(&self) -> Option<&[E]> {
+        self.nodes.iter().find_map(|node| node.weights())
+    }
+
     /// The gradient of the input of the last batch, one row for each step of each sequence in the
     /// order of [`Network::order`]; if asked for by [`Network::set_input_gradient`].
     pub fn d_input(&self) -> Option<Rows<'_, E>> {
@@ -452,7 +487,7 @@ impl<E: Element> Network<E> {
 
     fn check_state(&self, state: &State<E>) -> Result<()> {
         let expected = self.order.sequences().len();
-        let fits = state.is_of(&self.description);
+        let fits = state.is_of(&self.parts);
         if state.batch() == expected && fits {
             return Ok(());
         }
@@ -512,52 +547,6 @@ impl<E: Element> Network<E> {
 fn begin<E: Element>(nodes: &[Box<dyn Node<E>>], state: &mut State<E>) {
     state.reset();
     nodes.iter().for_each(|node| node.begin(state.parts_mut()));
-}
-
-/// Whether a network of these widths can work in `precision`.
-fn check_precision<E: Element>(widths: &[usize], precision: Precision) -> Result<()> {
-    if precision != Precision::Full && TypeId::of::<E>() != TypeId::of::<f32>() {
-        return Err(Error::new(format!(
-            "the precision `{}` is one for networks of f32; this one is of f64, which has full \
-             precision only",
-            precision.name()
-        )));
-    }
-    match widths.iter().max() {
-        Some(&widest) if precision == Precision::Int8 && widest > INT8_DEPTH => {
-            Err(Error::new(format!(
-                "a layer of width {widest} in 8 bits, whose sums hold at most {INT8_DEPTH} products; \
-                 choose another precision"
-            )))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Whether the slices of a batch are as long as it says, and of the kind that the model reads.
-fn check_sizes<E: Element>(batch: &Batch<'_, E>, kind: InputKind) -> Result<()> {
-    let (t, b) = (batch.steps, batch.batch);
-    let places = t.saturating_mul(b);
-    let (what, found, expected) = match (batch.input, kind) {
-        (Input::Tokens(tokens), InputKind::Tokens { .. }) => ("tokens", tokens.len(), places),
-        (Input::Values(values), InputKind::Values { width }) => {
-            ("values", values.len(), places.saturating_mul(width))
-        }
-        (Input::Tokens(_), _) => return Err(Error::new("tokens for a model that reads values")),
-        (Input::Values(_), _) => return Err(Error::new("values for a model that reads tokens")),
-    };
-    let flags = |flags: Option<&[bool]>| flags.map_or(places, <[bool]>::len);
-    let (resets, mask) = (flags(batch.resets), flags(batch.mask));
-    for (what, found, expected) in
-        [(what, found, expected), ("resets", resets, places), ("flags of the mask", mask, places)]
-    {
-        if found != expected {
-            return Err(Error::new(format!(
-                "{found} {what} for {t} steps of {b} sequences, expected {expected}"
-            )));
-        }
-    }
-    Ok(())
 }
 
 /// What the layer above `below` reads.

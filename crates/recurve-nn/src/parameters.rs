@@ -1,7 +1,8 @@
 //! All weights of a model in one flat buffer, with a name and a shape for each part.
 
 use crate::description::{
-    Bias, CellKind, Connection, Description, Initial, InputKind, Layer, Recurrent,
+    Bias, CellKind, Connection, Description, Initial, InputKind, Layer, Pooling, Positions,
+    Recurrent, Tcn, Transformer,
 };
 use crate::error::{Error, Result};
 use recurve_kernels::{Buffer, Element};
@@ -80,12 +81,17 @@ impl Entries {
                 }
                 Layer::Recurrent(stack) => to.add_stack(at, stack, input)?,
                 Layer::LayerNorm => {
-                    to.add(format!("{at}.layer-norm.gain"), &[output], Role::Gain)?;
-                    to.add(format!("{at}.layer-norm.shift"), &[output], Role::Shift)?;
+                    to.add_norm(&format!("{at}.layer-norm"), output)?;
                 }
                 Layer::Linear { outputs } => {
-                    to.add(format!("{at}.linear.weight"), &[*outputs, input], Role::LinearWeights)?;
-                    to.add(format!("{at}.linear.bias"), &[*outputs], Role::LinearBias)?;
+                    to.add_linear(&format!("{at}.linear"), input, *outputs)?;
+                }
+                Layer::Tcn(tcn) => to.add_tcn(at, tcn, input)?,
+                Layer::Transformer(transformer) => to.add_transformer(at, transformer, input)?,
+                Layer::Attention(_) => to.add_attention(&format!("{at}.attention"), input)?,
+                Layer::Pool { by: Pooling::Attention } => {
+                    to.add_linear(&format!("{at}.pool"), input, input)?;
+                    to.add(format!("{at}.pool.query"), &[1, input], Role::LinearWeights)?;
                 }
                 Layer::Dropout { .. } | Layer::Pool { .. } => {}
             }
@@ -126,6 +132,55 @@ impl Entries {
             }
         }
         Ok(())
+    }
+
+    fn add_tcn(&mut self, at: usize, tcn: &Tcn, input: usize) -> Result<()> {
+        for block in 0..tcn.blocks {
+            let input = if block == 0 { input } else { tcn.channels };
+            for (which, input) in [input, tcn.channels].into_iter().enumerate() {
+                let name = |weights: &str| format!("{at}.tcn.{block}.{which}.{weights}");
+                let shape = [tcn.channels, tcn.kernel.saturating_mul(input)];
+                self.add(name("weight"), &shape, Role::LinearWeights)?;
+                if tcn.weight_norm {
+                    self.add(name("gain"), &[tcn.channels], Role::Gain)?;
+                }
+                self.add(name("bias"), &[tcn.channels], Role::LinearBias)?;
+            }
+            if input != tcn.channels {
+                self.add_linear(&format!("{at}.tcn.{block}.beside"), input, tcn.channels)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_transformer(&mut self, at: usize, layer: &Transformer, width: usize) -> Result<()> {
+        let name = |part: String| format!("{at}.transformer.{part}");
+        if let Positions::Learned { most } = layer.positions {
+            self.add(name("positions".to_owned()), &[most, width], Role::Embedding)?;
+        }
+        for block in 0..layer.layers {
+            self.add_norm(&name(format!("{block}.norm.0")), width)?;
+            self.add_attention(&name(block.to_string()), width)?;
+            self.add_norm(&name(format!("{block}.norm.1")), width)?;
+            self.add_linear(&name(format!("{block}.up")), width, layer.feed_forward)?;
+            self.add_linear(&name(format!("{block}.down")), layer.feed_forward, width)?;
+        }
+        self.add_norm(&name("norm".to_owned()), width)
+    }
+
+    fn add_attention(&mut self, name: &str, width: usize) -> Result<()> {
+        self.add_linear(&format!("{name}.project"), width, 3 * width)?;
+        self.add_linear(&format!("{name}.output"), width, width)
+    }
+
+    fn add_linear(&mut self, name: &str, input: usize, output: usize) -> Result<()> {
+        self.add(format!("{name}.weight"), &[output, input], Role::LinearWeights)?;
+        self.add(format!("{name}.bias"), &[output], Role::LinearBias)
+    }
+
+    fn add_norm(&mut self, name: &str, width: usize) -> Result<()> {
+        self.add(format!("{name}.gain"), &[width], Role::Gain)?;
+        self.add(format!("{name}.shift"), &[width], Role::Shift)
     }
 
     fn add(&mut self, name: String, shape: &[usize], role: Role) -> Result<()> {

@@ -1,7 +1,9 @@
 //! A model that reads one step after the other and remembers.
 
 use crate::batch::{Batch, Input};
-use crate::description::{Description, InputKind, Layer, Pooling};
+use crate::description::{
+    Attention, Description, InputKind, Layer, Pooling, Positions, Transformer,
+};
 use crate::error::{Error, Result};
 use crate::layers::Mode;
 use crate::network::Network;
@@ -125,6 +127,22 @@ fn check(description: &Description) -> Result<()> {
         match layer {
             Layer::Recurrent(stack) if stack.bidirectional => {
                 let text = "a bidirectional layer reads from the end of a sequence; it cannot run step by step";
+                return Err(Error::new(text));
+            }
+            Layer::Transformer(Transformer { causal: false, .. })
+            | Layer::Attention(Attention { causal: false, .. }) => {
+                let text = "attention over whole sequences sees steps that are still to come; it cannot run step \
+                            by step. Make it causal";
+                return Err(Error::new(text));
+            }
+            Layer::Transformer(Transformer { positions: Positions::Learned { most }, .. }) => {
+                return Err(Error::new(format!(
+                    "the learned positions end after {most} steps, and a stream does not; it cannot run step by \
+                     step. Choose sinusoidal positions"
+                )));
+            }
+            Layer::Pool { by: Pooling::Attention } => {
+                let text = "attention over a sequence is known at its end only; it cannot run step by step";
                 return Err(Error::new(text));
             }
             Layer::Pool { by: Pooling::Mean | Pooling::Max } => {

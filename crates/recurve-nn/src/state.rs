@@ -1,6 +1,5 @@
 //! What recurrent layers carry from one batch to the next.
 
-use crate::cells;
 use crate::description::Description;
 use crate::error::{Error, Result};
 use recurve_kernels::Element;
@@ -14,7 +13,8 @@ pub struct State<E> {
     fresh: bool,
 }
 
-/// The states of one layer and direction.
+/// The states of one layer and direction; of a convolution, its last inputs in `h`; of attention, the
+/// number of steps in one part, and its last keys and values in another.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Part<E> {
     /// Units.
@@ -33,23 +33,17 @@ impl<E: Element> State<E> {
     /// Before the first step of `batch` sequences: zeros, which a model with learned initial states
     /// replaces by those when it runs. What is written by [`State::parts_mut`] it takes as it is.
     pub fn zero(description: &Description, batch: usize) -> Self {
-        let parts = description.stacks().flat_map(|stack| {
-            let others = cells::sizes(stack).states - 1;
-            let size = batch * stack.hidden;
-            let zeros = move |states| vec![E::default(); states * size];
-            let part = Part { hidden: stack.hidden, h: zeros(1), c: zeros(others) };
-            std::iter::repeat_n(part, stack.layers * stack.directions())
+        let parts = description.states().into_iter().map(|(hidden, states)| {
+            let zeros = |states| vec![E::default(); states * batch * hidden];
+            Part { hidden, h: zeros(1), c: zeros(states - 1) }
         });
         Self { batch, parts: parts.collect(), fresh: true }
     }
 
-    /// Whether the layers are those of `description`.
-    pub(crate) fn is_of(&self, description: &Description) -> bool {
-        let batch = self.batch;
-        let expected = description.stacks().flat_map(|stack| {
-            let size = batch * stack.hidden;
-            let c = (cells::sizes(stack).states - 1) * size;
-            std::iter::repeat_n((stack.hidden, size, c), stack.layers * stack.directions())
+    /// Whether the parts have these units and numbers of states.
+    pub(crate) fn is_of(&self, parts: &[(usize, usize)]) -> bool {
+        let expected = parts.iter().map(|&(hidden, states)| {
+            (hidden, self.batch * hidden, (states - 1) * self.batch * hidden)
         });
         self.parts.iter().map(|part| (part.hidden, part.h.len(), part.c.len())).eq(expected)
     }

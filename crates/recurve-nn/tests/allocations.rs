@@ -4,8 +4,8 @@
 mod support;
 
 use recurve_nn::{
-    Batch, CellKind, Description, Engine, Input, Mode, Network, Noise, Pooling, Precision,
-    Recurrent, Session, State,
+    Attention, Batch, CellKind, Connection, Description, Engine, Initial, Input, Mode, Network,
+    Noise, Pooling, Precision, Recurrent, Session, State, Tcn, Transformer,
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
@@ -74,9 +74,39 @@ fn main() {
         }
     }
     for isa in isas() {
+        for threads in [1, 2] {
+            check_sequence_layers(Engine::new(isa).with_threads(threads));
+        }
+    }
+    for isa in isas() {
         check_updates(Engine::new(isa).with_threads(2));
     }
     println!("steps of sessions and updates of networks allocate nothing");
+}
+
+/// Convolutions and attention, as long as what they carry still grows and beyond.
+fn check_sequence_layers(engine: Engine) {
+    let stack = Recurrent::new(CellKind::Lstm, 24).layers(3);
+    let models = [
+        Description::values(INPUTS).tcn(Tcn { weight_norm: true, ..Tcn::new(20, 3) }),
+        Description::values(INPUTS).linear(16).transformer(Transformer::causal(2, 4, 30, 9)),
+        Description::values(INPUTS).attention(Attention { heads: 2, causal: true, context: 7 }),
+        Description::values(INPUTS).recurrent(stack.clone().connection(Connection::Highway)),
+        Description::values(INPUTS).recurrent(
+            stack.connection(Connection::Dense).weight_dropout(0.3).initial(Initial::Learned),
+        ),
+    ];
+    for description in models {
+        let model = random_model::<f32>(&description, 2);
+        let mut session = Session::new(&model, engine, 2).unwrap();
+        let x = Random(1).values::<f32>(2 * INPUTS, 1.0);
+        let count = allocations(|| {
+            for _ in 0..20 {
+                session.step(&x);
+            }
+        });
+        assert_eq!(count, 0, "{description:?} {engine:?}");
+    }
 }
 
 /// An update of a model on batches of one shape: forward, backward, new weights.

@@ -8,8 +8,8 @@
 mod support;
 
 use recurve_nn::{
-    Bias, CellKind, Connection, Description, Engine, Entries, Initial, Merge, Network, Pooling,
-    Recurrent, State,
+    Attention, Bias, CellKind, Connection, Description, Engine, Entries, Initial, Merge, Network,
+    Pooling, Positions, Recurrent, State, Tcn, Transformer,
 };
 use support::{Data, Pass, Problem, Random, isas};
 
@@ -267,9 +267,39 @@ fn locked_noise() {
     }
 }
 
+/// Convolutions and attention. Some sequences have steps before the batch: a number of steps is a state
+/// whose value is rounded down.
+#[test]
+fn layers_over_sequences() {
+    let norm = Tcn { weight_norm: true, kernel: 2, ..Tcn::new(3, 2) };
+    let positions = Positions::Learned { most: 9 };
+    let learned = Transformer { positions, dropout: 0.2, ..Transformer::encoder(1, 1, 3) };
+    let below = || Description::values(INPUTS).linear(4);
+    let descriptions = [
+        Description::values(INPUTS).tcn(Tcn { dropout: 0.3, ..Tcn::new(3, 2) }),
+        Description::values(INPUTS).linear(3).tcn(norm),
+        below().transformer(Transformer::causal(2, 2, 5, 3)),
+        below().transformer(Transformer { dropout: 0.2, ..Transformer::causal(1, 2, 3, 2) }),
+        below().transformer(learned),
+        below().attention(Attention { heads: 2, causal: true, context: 3 }),
+        below().attention(Attention { heads: 1, causal: false, context: 0 }).pool(Pooling::Mean),
+    ];
+    for description in descriptions {
+        for reading in READINGS {
+            let mut problem = problem(description.clone(), reading);
+            for part in problem.initial.parts_mut() {
+                if part.hidden == 1 {
+                    part.h.copy_from_slice(&[2.5, 0.5, 1.5, 7.5]);
+                }
+            }
+            check(&format!("{description:?}, {}", reading.0), problem);
+        }
+    }
+}
+
 #[test]
 fn pooling() {
-    for by in [Pooling::Last, Pooling::Mean, Pooling::Max] {
+    for by in [Pooling::Last, Pooling::Mean, Pooling::Max, Pooling::Attention] {
         for reading in READINGS {
             let description = Description::values(INPUTS)
                 .recurrent(Recurrent::new(CellKind::Gru, HIDDEN).bidirectional())

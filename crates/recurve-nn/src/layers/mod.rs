@@ -4,6 +4,8 @@
 //! [`Order`], or one for each sequence after pooling. A layer owns its output and the
 //! gradient of its input, and reuses their memory from batch to batch.
 
+mod attention;
+mod attention_pool;
 mod direction;
 mod dropout;
 mod embedding;
@@ -12,19 +14,27 @@ mod link;
 mod norm;
 mod pool;
 mod segments;
+mod self_attention;
 mod side;
 mod stack;
+mod tcn;
+mod transformer;
 mod weight_drop;
 
+pub(crate) use attention_pool::AttentionPool;
 pub(crate) use dropout::{Dropout, Mask};
 pub(crate) use embedding::Embedding;
 pub(crate) use linear::Linear;
 pub(crate) use norm::LayerNorm;
 pub(crate) use pool::{Ends, Pool};
 pub(crate) use segments::Segments;
+pub(crate) use self_attention::AttentionLayer;
 pub(crate) use stack::Stack;
+pub(crate) use tcn::TcnStack;
+pub(crate) use transformer::TransformerStack;
 
 use crate::batch::Order;
+use crate::error::Result;
 use crate::memory::Memory;
 use crate::state::Part;
 use recurve_kernels::{Buffer, Element, Engine, Keep, Rows, RowsMut, each};
@@ -75,6 +85,42 @@ impl Context<'_> {
             (Mode::Train(_), Memory::Full) => Keep::Columns,
         }
     }
+
+    /// For each row, the step of the last reset in the batch at its step or before.
+    pub(crate) fn since(&self, to: &mut Vec<Option<usize>>) {
+        let steps = self.order.steps();
+        to.clear();
+        to.resize(steps.rows(), None);
+        if self.resets.is_empty() {
+            return;
+        }
+        for t in 0..steps.count() {
+            for at in 0..steps.active(t) {
+                let row = steps.first_row(t) + at;
+                let before = t.checked_sub(1).and_then(|t| to[steps.first_row(t) + at]);
+                to[row] = if self.resets[row] { Some(t) } else { before };
+            }
+        }
+    }
+
+    /// How many steps of each sequence, in the caller's order, lie before the batch, as `counts` says;
+    /// that becomes the number after it. `since` is as [`Context::since`] has it.
+    pub(crate) fn count<E: Element>(
+        &self,
+        since: &mut Vec<Option<usize>>,
+        before: &mut Vec<usize>,
+        counts: &mut Part<E>,
+    ) {
+        self.since(since);
+        before.extend(counts.h.iter().map(|count| count.to_f64() as usize));
+        let steps = self.order.steps();
+        for (place, b) in self.order.sequences().iter().enumerate() {
+            let length = steps.lengths()[place];
+            let last = length.checked_sub(1).and_then(|t| since[steps.first_row(t) + place]);
+            let now = last.map_or(before[*b] + length, |since| length - since);
+            counts.h[*b] = E::from_f64(now as f64);
+        }
+    }
 }
 
 /// What a layer reads.
@@ -106,6 +152,11 @@ pub(crate) trait Node<E: Element>: Send + Sync {
     fn begin(&self, states: &mut [Part<E>]) {
         let _ = states;
     }
+    /// Refuses a batch that does not fit.
+    fn check(&self, context: &Context<'_>, states: &[Part<E>]) -> Result<()> {
+        let _ = (context, states);
+        Ok(())
+    }
     /// Computes the output; replaces the states of the layer by those after the batch.
     fn forward(&mut self, context: &Context<'_>, input: Signal<'_, E>, states: &mut [Part<E>]);
     /// The output of the last forward pass.
@@ -115,6 +166,10 @@ pub(crate) trait Node<E: Element>: Send + Sync {
     fn backward(&mut self, context: &Context<'_>, input: Signal<'_, E>, errors: Back<'_, E>);
     /// The gradient of the input.
     fn d_input(&self) -> Rows<'_, E>;
+    /// How much each row of the last pass weighed, where the layer weighs rows.
+    fn weights(&self) -> Option<&[E]> {
+        None
+    }
     /// The layer as one whose outputs can come piece by piece, if it is one.
     fn head(&mut self) -> Option<&mut Linear<E>> {
         None

@@ -94,6 +94,7 @@ impl<E: Element> Node<E> for Pool<E> {
                         }
                     }
                 }
+                Pooling::Attention => unreachable!("attention weighs steps in a layer of its own"),
                 Pooling::Mean => {
                     let share = E::from_f64(1.0 / (rows.len() + 1) as f64);
                     y.copy_from_slice(x.row(first));
