@@ -1,4 +1,4 @@
-//! Dependencies point one way: cell → kernels → nn → interop → train → recurve → cli.
+//! Dependencies point one way: cell → kernels → nn → interop → train → recurve → web → cli.
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -6,13 +6,14 @@ use std::path::Path;
 use std::process::Command;
 
 /// The crates from the foundation up. A crate may depend on those before it.
-const ORDER: [&str; 7] = [
+const ORDER: [&str; 8] = [
     "recurve-cell",
     "recurve-kernels",
     "recurve-nn",
     "recurve-interop",
     "recurve-train",
     "recurve",
+    "recurve-web",
     "recurve-cli",
 ];
 

@@ -42,6 +42,9 @@ pub(crate) enum Verb {
     Predict(Predict),
     /// Read lines from standard input and answer each one as it comes, remembering all before.
     Stream(Stream),
+    /// Open a page that shows what the gates of a trained model do, live, on your data.
+    #[cfg(feature = "explore")]
+    Explore(Explore),
     /// Make a smaller, faster copy of a trained model, and say what rounding its weights costs.
     Export(Export),
     /// Say what is in a run folder, a checkpoint or any safetensors file.
@@ -90,6 +93,28 @@ pub(crate) struct Train {
     /// Show no progress and no notes.
     #[arg(long, short)]
     pub(crate) quiet: bool,
+}
+
+/// `recurve explore`
+#[cfg(feature = "explore")]
+#[derive(Debug, Args)]
+pub(crate) struct Explore {
+    /// A run folder, such as runs/latest.
+    pub(crate) run: PathBuf,
+    /// The port of this machine to listen on; 4870 if absent, or any where that is taken.
+    #[arg(long, value_name = "PORT", conflicts_with = "export")]
+    pub(crate) port: Option<u16>,
+    /// Do not open a browser; print the address only.
+    #[arg(long, conflicts_with = "export")]
+    pub(crate) no_open: bool,
+    /// Write the page to this file instead, to be opened from disk; what needs computing is left out.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) export: Option<PathBuf>,
+    /// Where the data of the run lies now, if it has moved.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) threads: Threads,
 }
 
 /// `recurve export`

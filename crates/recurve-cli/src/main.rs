@@ -41,6 +41,8 @@ fn run(verb: &Verb, json: bool) -> Result<u8> {
         Verb::Generate(args) => verbs::generate::run(args, json)?,
         Verb::Predict(args) => verbs::predict::run(args, json)?,
         Verb::Stream(args) => verbs::stream::run(args, json)?,
+        #[cfg(feature = "explore")]
+        Verb::Explore(args) => verbs::explore::run(args, json)?,
         Verb::Export(args) => verbs::export::run(args, json)?,
         Verb::Inspect(args) => verbs::inspect::run(args, json)?,
         Verb::Config(args) => verbs::config::run(args, json)?,

@@ -5,6 +5,8 @@ pub(crate) mod bench;
 pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod eval;
+#[cfg(feature = "explore")]
+pub(crate) mod explore;
 pub(crate) mod export;
 pub(crate) mod forecast;
 pub(crate) mod generate;

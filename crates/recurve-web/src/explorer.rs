@@ -1,0 +1,520 @@
+//! The model, its data and the traces that were asked for: what stands behind the page.
+//!
+//! One explorer answers one question at a time; the server gives it a thread of its own. Before each
+//! answer it looks whether the model file is still the one it read. A model that was replaced is read
+//! again; one that vanished, or cannot be read, is said to be so, and what was read before goes on
+//! working.
+
+use crate::edit::{self, Edit};
+use crate::subject::{Piece, Reading, Subject, log_softmax};
+use crate::trace::{self, Place, Sequence, Trace};
+use crate::{cell, gradient, matching, measure, monitor};
+use recurve_nn::{Engine, Model, State};
+use recurve_train::error::{Error, Result};
+use recurve_train::model_file::{self, ModelFile};
+use recurve_train::run::RunFolder;
+use recurve_train::task::{Forecaster, GenerateOptions, LanguageModel};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// Bytes of traces that are kept.
+const KEPT: usize = 512 << 20;
+/// Steps in which matches are looked for at once.
+const MOST_SEARCHED: usize = 4_000;
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Json(Value),
+    /// `f32` numbers, little-endian.
+    Numbers(Vec<u8>),
+}
+
+/// A run that is looked at.
+pub(crate) struct Explorer {
+    folder: RunFolder,
+    data: Option<PathBuf>,
+    loaded: Loaded,
+    /// Counts the models that were read.
+    version: u64,
+    /// What is wrong with the run folder now.
+    problem: Option<String>,
+    traces: VecDeque<Kept>,
+}
+
+/// A model that was read.
+struct Loaded {
+    file: ModelFile,
+    engine: Engine,
+    subject: Subject,
+    places: Vec<Place>,
+    stamp: Stamp,
+}
+
+type Stamp = Option<(SystemTime, u64)>;
+
+struct Kept {
+    id: String,
+    reading: Reading,
+    trace: Trace,
+    model: Option<Model<f32>>,
+    bytes: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskTrace {
+    text: Option<String>,
+    from: Option<usize>,
+    count: Option<usize>,
+    #[serde(default)]
+    edits: Vec<Edit>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskPlane {
+    trace: String,
+    part: usize,
+    plane: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskPairs {
+    trace: String,
+    step: usize,
+    back: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskLoss {
+    edits: Vec<Edit>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskUnits {
+    part: usize,
+    first: usize,
+    count: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskSample {
+    prompt: String,
+    length: usize,
+    temperature: f64,
+    #[serde(default)]
+    top_k: usize,
+    #[serde(default = "one")]
+    top_p: f64,
+    seed: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskLog {
+    after: u64,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+impl Explorer {
+    /// Opens a run.
+    ///
+    /// # Errors
+    /// There is no run, or its model cannot be read.
+    pub(crate) fn open(run: &Path, data: Option<&Path>, threads: usize) -> Result<Self> {
+        let folder = RunFolder::open(run)?;
+        let loaded = Loaded::read(&folder, data, threads)?;
+        Ok(Self {
+            folder,
+            data: data.map(Path::to_owned),
+            loaded,
+            version: 1,
+            problem: None,
+            traces: VecDeque::new(),
+        })
+    }
+
+    /// Answers a question of the page.
+    ///
+    /// # Errors
+    /// The question is not one, or what it asks for is not there.
+    pub(crate) fn answer(&mut self, question: &str, body: &[u8]) -> Result<Answer> {
+        self.refresh();
+        if question == "plane" {
+            return self.plane(&read(body)?).map(Answer::Numbers);
+        }
+        Ok(Answer::Json(match question {
+            "run" => self.run(),
+            "status" => self.status(),
+            "trace" => self.trace(read(body)?)?,
+            "cell" => self.cell(&read(body)?)?,
+            "gradient" => self.gradient(&read(body)?)?,
+            "pairs" => self.pairs(&read(body)?)?,
+            "match" => self.find(&read(body)?)?,
+            "loss" => self.loss(&read(body)?)?,
+            "units" => self.units(&read(body)?)?,
+            "sample" => self.sample(&read(body)?)?,
+            "backtest" => self.backtest()?,
+            "log" => monitor::read(&self.folder.log(), read::<AskLog>(body)?.after)?,
+            other => return Err(Error::usage(format!("there is no question `{other}`"))),
+        }))
+    }
+
+    /// Looks whether the model on disk is the one that was read.
+    fn refresh(&mut self) {
+        let stamp = stamp(&self.folder.model());
+        if stamp == self.loaded.stamp {
+            self.problem = None;
+            return;
+        }
+        let folder = self.folder.path().display();
+        if stamp.is_none() {
+            let what = if self.folder.path().is_dir() { "its model" } else { "the folder" };
+            self.problem = Some(format!(
+                "`{folder}`: {what} is not there any more; the page shows what was read before"
+            ));
+            return;
+        }
+        match Loaded::read(&self.folder, self.data.as_deref(), self.loaded.engine.threads()) {
+            Ok(loaded) => {
+                self.loaded = loaded;
+                self.version += 1;
+                self.problem = None;
+                self.traces.clear();
+            }
+            Err(error) => {
+                self.problem = Some(format!(
+                    "the model on disk changed and cannot be read ({error}); the page shows the one \
+                     before"
+                ));
+            }
+        }
+    }
+
+    fn status(&self) -> Value {
+        let log = std::fs::metadata(self.folder.log()).map(|log| log.len()).ok();
+        json!({"version": self.version, "problem": self.problem, "log": log})
+    }
+
+    fn run(&self) -> Value {
+        let Loaded { file, engine, subject, places, .. } = &self.loaded;
+        let parts: Vec<Value> = places
+            .iter()
+            .map(|place| {
+                json!({
+                    "layer": place.layer, "at": place.at, "reverse": place.reverse,
+                    "cell": place.cell.name(), "hidden": place.hidden, "inputs": place.inputs,
+                    "planes": place.planes(), "facts": place.facts(),
+                })
+            })
+            .collect();
+        let best = file.best();
+        json!({
+            "version": self.version,
+            "name": self.folder.path().file_name().map(|name| name.to_string_lossy()),
+            "folder": self.folder.path().display().to_string(),
+            "task": file.task().name(),
+            "parameters": file.model().values().len(),
+            "precision": file.precision().name(),
+            "best": best,
+            "isa": engine.isa().name(),
+            "data": subject.describe(),
+            "source": file.data().path.file_name().map(|name| name.to_string_lossy()),
+            "parts": parts,
+            "pooled": file.model().description().is_pooled(),
+            "problem": self.problem,
+            "program": env!("CARGO_PKG_VERSION"),
+        })
+    }
+
+    fn trace(&mut self, ask: AskTrace) -> Result<Value> {
+        let AskTrace { text, from, count, edits } = ask;
+        let reading = self.loaded.subject.read(&Piece { text, from, count })?;
+        let Loaded { file, engine, places, subject, .. } = &self.loaded;
+        let changed = match edits.is_empty() {
+            true => None,
+            false => Some(edit::apply(file.model(), places, &edits)?),
+        };
+        let model = changed.as_ref().unwrap_or(file.model());
+        let trace = trace::trace(model, *engine, &reading.sequence)?;
+        if trace.outputs.iter().any(|output| !output.is_finite()) {
+            return Err(Error::failed("the model gives outputs that are no numbers"));
+        }
+        let mut told = subject.tell(&reading, &trace)?;
+        let id = format!("{}-{}", self.version, fingerprint(&reading.sequence, &edits));
+        told["id"] = json!(id);
+        told["steps"] = json!(trace.steps);
+        told["from"] = json!(reading.from);
+        let bytes = trace
+            .parts
+            .iter()
+            .map(|part| 4 * (part.x.len() + part.planes.values().map(Vec::len).sum::<usize>()));
+        let bytes = bytes.sum::<usize>() + 4 * trace.outputs.len();
+        self.traces.retain(|kept| kept.id != id);
+        self.traces.push_back(Kept { id, reading, trace, model: changed, bytes });
+        while self.traces.len() > 1
+            && self.traces.iter().map(|kept| kept.bytes).sum::<usize>() > KEPT
+        {
+            self.traces.pop_front();
+        }
+        Ok(told)
+    }
+
+    fn kept(&self, id: &str) -> Result<&Kept> {
+        self.traces.iter().find(|kept| kept.id == id).ok_or_else(|| {
+            Error::usage(format!("the trace `{id}` is not kept any more; ask for it again"))
+        })
+    }
+
+    fn plane(&self, ask: &AskPlane) -> Result<Vec<u8>> {
+        let kept = self.kept(&ask.trace)?;
+        let part = kept.trace.parts.get(ask.part);
+        let plane = part
+            .and_then(|part| part.planes.get(ask.plane.as_str()))
+            .ok_or_else(|| Error::usage(format!("layer {} has no `{}`", ask.part, ask.plane)))?;
+        Ok(plane.iter().flat_map(|value| value.to_le_bytes()).collect())
+    }
+
+    fn cell(&self, ask: &cell::Ask) -> Result<Value> {
+        let kept = self.kept(&ask.trace)?;
+        let Loaded { file, engine, places, subject, .. } = &self.loaded;
+        let model = kept.model.as_ref().unwrap_or(file.model());
+        let run = cell::Run {
+            model,
+            engine: *engine,
+            places,
+            sequence: &kept.reading.sequence,
+            trace: &kept.trace,
+        };
+        let mut answer = run.answer(ask)?;
+        subject.name_tokens(&mut answer["after"]);
+        Ok(answer)
+    }
+
+    /// The gradient of a loss at some outputs: cross-entropy of the next token, or the squared error of
+    /// the targets (of zero, where the truth is not known yet).
+    fn error_at<'a>(&'a self, kept: &'a Kept) -> Result<impl Fn(usize, &[f32]) -> Vec<f32> + 'a> {
+        let wanted = match &self.loaded.subject {
+            Subject::Table(table) => table.wanted(&kept.reading)?,
+            _ => None,
+        };
+        Ok(move |t: usize, outputs: &[f32]| match &kept.reading.sequence {
+            Sequence::Tokens(tokens) => {
+                let logarithms = log_softmax(outputs);
+                let likeliest =
+                    (0..outputs.len()).max_by(|a, b| outputs[*a].total_cmp(&outputs[*b]));
+                let next = tokens.get(t + 1).map_or(likeliest.unwrap_or(0), |next| *next as usize);
+                let p = logarithms.iter().enumerate();
+                p.map(|(at, p)| (p.exp() - f64::from(u8::from(at == next))) as f32).collect()
+            }
+            Sequence::Values(_) => {
+                let wanted = |at: usize| wanted.as_ref().map_or(0.0, |wanted| wanted[at]);
+                let count = outputs.len() as f32;
+                let errors = outputs.iter().enumerate();
+                errors.map(|(at, y)| 2.0 * (y - wanted(at)) / count).collect()
+            }
+        })
+    }
+
+    fn window(kept: &Kept, step: usize, back: usize) -> Result<(usize, usize)> {
+        if step >= kept.trace.steps {
+            return Err(Error::usage(format!("there is no step {step} in {}", kept.trace.steps)));
+        }
+        Ok(((step + 1).saturating_sub(back), step + 1))
+    }
+
+    fn gradient(&self, ask: &gradient::Ask) -> Result<Value> {
+        ask.check()?;
+        let kept = self.kept(&ask.trace)?;
+        let Loaded { file, engine, places, .. } = &self.loaded;
+        let base = kept.model.as_ref().unwrap_or(file.model());
+        let edits: Vec<Edit> = places
+            .iter()
+            .enumerate()
+            .filter(|_| ask.add != 0.0)
+            .filter_map(|(part, place)| {
+                let facts = place.facts()?;
+                let gate = facts.gates[facts.keeps?].name.to_owned();
+                Some(Edit::Bias { part, gate, add: ask.add })
+            })
+            .collect();
+        let model = edit::apply(base, places, &edits)?;
+        let bare = gradient::Bare::of(&model, *engine, &kept.reading.sequence)?;
+        let error = self.error_at(kept)?;
+        let pooled = model.description().is_pooled();
+        let step = if pooled { kept.trace.steps - 1 } else { ask.step };
+        let (first, end) = Self::window(kept, step, ask.back)?;
+        let own = if bare.is_stepwise() {
+            let mut start = State::zero(model.description(), 1);
+            for (part, own) in start.parts_mut().iter_mut().zip(&kept.trace.parts) {
+                let Some(from) = first.checked_sub(1) else { break };
+                let row =
+                    |name: &str| own.planes[name][from * part.hidden..][..part.hidden].to_vec();
+                part.h = row("h");
+                if !part.c.is_empty() {
+                    part.c = row("c");
+                }
+            }
+            let reach = bare.reach(*engine, (first, end), &start, &|y| error(step, y))?;
+            gradient::tell(&reach)
+        } else {
+            let x = bare.inputs(*engine, step, &|y| error(step, y))?;
+            json!({"h": [], "c": [], "x": x[first..end].to_vec(), "whole": true})
+        };
+        let hidden = places.first().map_or(1, |place| place.hidden);
+        let fresh = bare.fresh(*engine, (first, end), hidden, ask)?;
+        Ok(json!({"first": first, "step": step, "own": own, "fresh": fresh, "hidden": hidden}))
+    }
+
+    fn pairs(&self, ask: &AskPairs) -> Result<Value> {
+        let kept = self.kept(&ask.trace)?;
+        let Loaded { file, engine, .. } = &self.loaded;
+        let model = kept.model.as_ref().unwrap_or(file.model());
+        let bare = gradient::Bare::of(model, *engine, &kept.reading.sequence)?;
+        let back = ask.back.clamp(1, gradient::MOST_PAIRS);
+        let (first, end) = Self::window(kept, ask.step, back)?;
+        let error = self.error_at(kept)?;
+        let pairs = bare.pairs(*engine, (first, end), &|t, y| error(t, y))?;
+        Ok(json!({"first": first, "pairs": pairs}))
+    }
+
+    fn find(&self, ask: &matching::Ask) -> Result<Value> {
+        let place = edit::place(&self.loaded.places, ask.part)?;
+        if let Some((unit, _)) = ask.units.iter().find(|(unit, _)| *unit >= place.hidden) {
+            return Err(Error::usage(format!("there is no unit {unit}")));
+        }
+        let count = ask.count.min(MOST_SEARCHED);
+        let piece = Piece { text: None, from: Some(ask.from), count: Some(count) };
+        let reading = self.loaded.subject.read(&piece)?;
+        let model = self.loaded.file.model();
+        let trace = trace::trace(model, self.loaded.engine, &reading.sequence)?;
+        let plane = trace.parts[ask.part].planes.get(ask.plane.as_str());
+        let plane = plane.ok_or_else(|| Error::usage(format!("there is no `{}`", ask.plane)))?;
+        let found = matching::places(plane, place.hidden, ask);
+        let told = self.loaded.subject.tell(&reading, &trace)?;
+        Ok(
+            json!({"places": found, "labels": told["labels"], "from": ask.from, "steps": trace.steps}),
+        )
+    }
+
+    fn loss(&self, ask: &AskLoss) -> Result<Value> {
+        let Loaded { file, engine, places, subject, .. } = &self.loaded;
+        let sample = subject.sample()?;
+        let whole = measure::loss(file.model(), *engine, &sample)?;
+        let changed = edit::apply(file.model(), places, &ask.edits)?;
+        let loss = measure::loss(&changed, *engine, &sample)?;
+        Ok(json!({
+            "whole": whole, "changed": loss, "unit": measure::unit(subject),
+            "steps": sample.steps, "sequences": sample.batch,
+        }))
+    }
+
+    /// The loss with each of some units off.
+    fn units(&self, ask: &AskUnits) -> Result<Value> {
+        let Loaded { file, engine, places, subject, .. } = &self.loaded;
+        let hidden = edit::place(places, ask.part)?.hidden;
+        let sample = subject.sample()?;
+        let whole = measure::loss(file.model(), *engine, &sample)?;
+        let end = ask.first.saturating_add(ask.count.min(64)).min(hidden);
+        let mut losses = vec![];
+        for unit in ask.first..end {
+            let off = Edit::Off { part: ask.part, units: vec![unit] };
+            let changed = edit::apply(file.model(), places, &[off])?;
+            losses.push(measure::loss(&changed, *engine, &sample)?);
+        }
+        Ok(json!({"whole": whole, "losses": losses, "unit": measure::unit(subject)}))
+    }
+
+    fn sample(&self, ask: &AskSample) -> Result<Value> {
+        let model = LanguageModel::of(self.loaded.file.clone())?;
+        let options = GenerateOptions {
+            length: ask.length.min(2_000),
+            temperature: ask.temperature,
+            top_k: ask.top_k,
+            top_p: ask.top_p,
+            seed: ask.seed,
+        };
+        let mut bytes = vec![];
+        model.generate(&ask.prompt, &options, &mut |own| {
+            bytes.extend_from_slice(own);
+            ControlFlow::Continue(())
+        })?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let whole = format!("{}{text}", ask.prompt);
+        let tokens = model.vocabulary().encode("the text", &whole)?;
+        if tokens.is_empty() {
+            return Ok(json!({"prompt": ask.prompt, "text": text}));
+        }
+        let sequence = Sequence::Tokens(tokens);
+        let trace = trace::trace(self.loaded.file.model(), self.loaded.engine, &sequence)?;
+        let reading = Reading::of(sequence);
+        let mut told = self.loaded.subject.tell(&reading, &trace)?;
+        told["prompt"] = json!(ask.prompt);
+        told["text"] = json!(text);
+        Ok(told)
+    }
+
+    /// Rolling forecasts over what was held out, and the spread of the errors on the validation part.
+    fn backtest(&self) -> Result<Value> {
+        self.loaded.subject.table()?;
+        let mut model = Forecaster::of(self.loaded.file.clone())?;
+        let data = self.data.as_deref();
+        let report = model.evaluate_own(data)?;
+        let validation = model.evaluate(recurve_train::data::Part::Validation, data).ok();
+        let table = model.own_table(data)?;
+        let forecast = model.forecast(&table)?;
+        let validation = validation.map(|report| report.predictions);
+        Ok(json!({
+            "held_out": report.predictions, "report": report, "validation": validation,
+            "forecast": forecast,
+        }))
+    }
+}
+
+impl Loaded {
+    fn read(folder: &RunFolder, data: Option<&Path>, threads: usize) -> Result<Self> {
+        // Taken first: a file that is replaced while it is read is read again.
+        let stamp = stamp(&folder.model());
+        let file = ModelFile::load(folder.path())?;
+        let engine = model_file::engine(threads)?.with_precision(file.precision());
+        let subject = Subject::of(&file, data);
+        let places = trace::places(file.model().description())?;
+        Ok(Self { file, engine, subject, places, stamp })
+    }
+}
+
+fn stamp(model: &Path) -> Stamp {
+    let facts = std::fs::metadata(model).ok()?;
+    Some((facts.modified().ok()?, facts.len()))
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    let body: &[u8] = if body.is_empty() { b"{}" } else { body };
+    serde_json::from_slice(body)
+        .map_err(|error| Error::usage("the question is not understood").with_source(error))
+}
+
+/// A number that tells pieces apart.
+fn fingerprint(sequence: &Sequence, edits: &[Edit]) -> String {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    match sequence {
+        Sequence::Tokens(tokens) => tokens.hash(&mut hasher),
+        Sequence::Values(values) => values.iter().for_each(|v| v.to_bits().hash(&mut hasher)),
+    }
+    format!("{edits:?}").hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}
