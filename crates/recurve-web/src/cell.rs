@@ -6,7 +6,7 @@
 
 use crate::edit::{self, Edit, place};
 use crate::subject::{best, log_softmax};
-use crate::trace::{Place, Sequence, Trace, gates_of, unsound};
+use crate::trace::{Place, Sequence, Trace, gates_of, states, unsound};
 use recurve_nn::{
     Batch, Description, Engine, Input, Layer, Mode, Model, Network, Recurrent, State,
 };
@@ -134,12 +134,15 @@ impl Run<'_> {
         let Layer::Recurrent(stack) = &description.layers[place.at] else {
             return Err(Error::usage("the layer is not recurrent"));
         };
-        let one = Recurrent { layers: 1, dropout: 0.0, ..stack.clone() };
+        let one = Recurrent { layers: 1, ..stack.clone() };
         let alone = Description::values(place.inputs).recurrent(one);
         let first = changed.entries().get(&place.name("w")).map_or(0, |entry| entry.range.start);
         let end = first + recurve_nn::Entries::of(&alone).map_err(unsound)?.len();
         let mut state = State::zero(&alone, 1);
         state.parts_mut()[0].h.copy_from_slice(&now.h);
+        if state.parts()[0].c.len() != now.c.len() {
+            return Err(Error::usage("the states of this cell are not known to the explorer"));
+        }
         state.parts_mut()[0].c.copy_from_slice(&now.c);
         let mut network = Network::new(&alone, engine).map_err(unsound)?;
         network.load(&changed.values()[first..end], false);
@@ -147,17 +150,9 @@ impl Run<'_> {
         let h = network.forward(&batch, Some(&mut state), Mode::Infer).map_err(unsound)?.to_vec();
 
         // The states after the step: below as traced, here as changed, above as they follow.
-        let mut states = State::zero(description, 1);
-        for (at, part) in states.parts_mut().iter_mut().enumerate() {
-            let from = if at < ask.part { Some(ask.step) } else { ask.step.checked_sub(1) };
-            let Some(from) = from else { continue };
-            let planes = &trace.parts[at].planes;
-            let row = |name: &str| &planes[name][from * part.hidden..][..part.hidden];
-            part.h.copy_from_slice(row("h"));
-            if !part.c.is_empty() {
-                part.c.copy_from_slice(row("c"));
-            }
-        }
+        let mut states = states(description, trace, |at| {
+            if at < ask.part { Some(ask.step) } else { ask.step.checked_sub(1) }
+        })?;
         states.parts_mut()[ask.part].clone_from(&state.parts()[0]);
         let above = above(description, place, stack);
         let mut outputs = vec![];

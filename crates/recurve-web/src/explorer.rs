@@ -9,7 +9,7 @@ use crate::edit::{self, Edit};
 use crate::subject::{Piece, Reading, Subject, log_softmax};
 use crate::trace::{self, Place, Sequence, Trace};
 use crate::{cell, gradient, matching, measure, monitor};
-use recurve_nn::{Engine, Model, State};
+use recurve_nn::{Engine, Model};
 use recurve_train::error::{Error, Result};
 use recurve_train::model_file::{self, ModelFile};
 use recurve_train::run::RunFolder;
@@ -358,16 +358,8 @@ impl Explorer {
         let step = if pooled { kept.trace.steps - 1 } else { ask.step };
         let (first, end) = Self::window(kept, step, ask.back)?;
         let own = if bare.is_stepwise() {
-            let mut start = State::zero(model.description(), 1);
-            for (part, own) in start.parts_mut().iter_mut().zip(&kept.trace.parts) {
-                let Some(from) = first.checked_sub(1) else { break };
-                let row =
-                    |name: &str| own.planes[name][from * part.hidden..][..part.hidden].to_vec();
-                part.h = row("h");
-                if !part.c.is_empty() {
-                    part.c = row("c");
-                }
-            }
+            let before = first.checked_sub(1);
+            let start = trace::states(model.description(), &kept.trace, |_| before)?;
             let reach = bare.reach(*engine, (first, end), &start, &|y| error(step, y))?;
             gradient::tell(&reach)
         } else {
@@ -490,8 +482,11 @@ impl Loaded {
         let stamp = stamp(&folder.model());
         let file = ModelFile::load(folder.path())?;
         let engine = model_file::engine(threads)?.with_precision(file.precision());
-        let subject = Subject::of(&file, data);
-        let places = trace::places(file.model().description())?;
+        let description = file.model().description();
+        let (subject, places) = match trace::unfit(description) {
+            None => (Subject::of(&file, data), trace::places(description)?),
+            Some(why) => (Subject::Other(why), vec![]),
+        };
         Ok(Self { file, engine, subject, places, stamp })
     }
 }

@@ -97,8 +97,9 @@ impl Bare {
         let mut description = model.description().clone();
         for layer in &mut description.layers {
             match layer {
-                Layer::Dropout { rate } => *rate = 0.0,
-                Layer::Recurrent(stack) => stack.dropout = 0.0,
+                Layer::Dropout { rate, .. } => *rate = 0.0,
+                Layer::Embedding { dropout, .. } => *dropout = 0.0,
+                Layer::Recurrent(stack) => (stack.dropout, stack.weight_dropout) = (0.0, 0.0),
                 _ => {}
             }
         }

@@ -22,8 +22,8 @@ pub(crate) enum Subject {
     Text(TextSubject),
     /// Rows of a table.
     Table(TableSubject),
-    /// Something that only the monitor shows.
-    Other,
+    /// Something of which only the training log is shown, and why.
+    Other(String),
 }
 
 /// A language model's own text.
@@ -83,7 +83,10 @@ impl Subject {
                 own: own_series(file, plan, data).map_err(|error| error.to_string()),
             });
         }
-        Self::Other
+        Self::Other(
+            "the explorer does not read the data of this task; the training log is shown"
+                .to_owned(),
+        )
     }
 
     /// The forecaster's side.
@@ -125,7 +128,9 @@ impl Subject {
                     "relative": table.relative, "season": table.plan.season,
                 })
             }
-            Self::Other => json!({"kind": "other", "total": 0, "unit": "step"}),
+            Self::Other(why) => {
+                json!({"kind": "other", "total": 0, "unit": "step", "problem": why})
+            }
         }
     }
 
@@ -141,9 +146,7 @@ impl Subject {
                 Ok(Reading { sequence: Sequence::Tokens(tokens), from, anchors: vec![] })
             }
             Self::Table(table) => table.piece(piece),
-            Self::Other => Err(Error::usage(
-                "the explorer cannot read the data of this task yet; the training monitor works",
-            )),
+            Self::Other(why) => Err(Error::usage(why)),
         }
     }
 
@@ -173,7 +176,7 @@ impl Subject {
         match self {
             Self::Text(text) => text.sample(),
             Self::Table(table) => table.sample(),
-            Self::Other => Err(Error::usage("there is no loss to measure for this task here")),
+            Self::Other(why) => Err(Error::usage(why)),
         }
     }
 }

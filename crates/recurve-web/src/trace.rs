@@ -10,7 +10,8 @@ use recurve_cell::{
     Cell, CoupledLstm, Gru, GruResetBefore, Lstm, Relu, Rnn, Sees, Sightless, Tanh,
 };
 use recurve_nn::{
-    Batch, CellKind, Description, Engine, Input, InputKind, Layer, Mode, Model, Network, Recurrent,
+    Batch, CellKind, Connection, Description, Engine, Initial, Input, InputKind, Layer, Merge,
+    Mode, Model, Network, Recurrent, State,
 };
 use recurve_train::error::{Error, Result};
 use std::collections::BTreeMap;
@@ -115,6 +116,48 @@ pub(crate) fn places(description: &Description) -> Result<Vec<Place>> {
     Ok(places)
 }
 
+/// Why a model cannot be walked layer by layer, if it cannot.
+pub(crate) fn unfit(description: &Description) -> Option<String> {
+    let plain = |stack: &&Recurrent| {
+        stack.connection == Connection::Plain
+            && stack.merge == Merge::Concat
+            && stack.initial == Initial::Zero
+    };
+    description.stacks().find(|stack| !plain(stack)).map(|stack| {
+        format!(
+            "the explorer traces stacks with plain connections, directions side by side and initial \
+             states of zero; this one has `{}`, `{}` and `{}`; the training log is shown",
+            stack.connection.name(),
+            stack.merge.name(),
+            stack.initial.name()
+        )
+    })
+}
+
+/// The states after step `t` of a trace; those before the first step where there is none.
+///
+/// # Errors
+/// The gates of a cell are not known, and so its states other than `h` are not.
+pub(crate) fn states(
+    description: &Description,
+    trace: &Trace,
+    t: impl Fn(usize) -> Option<usize>,
+) -> Result<State<f32>> {
+    let mut states = State::zero(description, 1);
+    for (at, (part, own)) in states.parts_mut().iter_mut().zip(&trace.parts).enumerate() {
+        let Some(t) = t(at) else { continue };
+        let row = |plane: &Vec<f32>| plane[t * part.hidden..][..part.hidden].to_vec();
+        if !part.c.is_empty() {
+            let c = own.planes.get("c").map(row);
+            part.c = c.filter(|c| c.len() == part.c.len()).ok_or_else(|| {
+                Error::usage("the states of this cell are not known to the explorer")
+            })?;
+        }
+        part.h = row(&own.planes["h"]);
+    }
+    Ok(states)
+}
+
 /// Runs a model over one sequence and keeps what every unit did.
 ///
 /// # Errors
@@ -186,7 +229,7 @@ impl Below<'_> {
 /// The width of an embedding that stands first.
 fn width_of(layers: &[Layer]) -> usize {
     match layers.first() {
-        Some(Layer::Embedding { width }) => *width,
+        Some(Layer::Embedding { width, .. }) => *width,
         _ => 0,
     }
 }
@@ -222,7 +265,7 @@ fn recurrent<'p>(
     parts: &mut Vec<Part>,
 ) -> Result<Vec<f32>> {
     let places: Vec<&Place> = places.collect();
-    let one = Recurrent { layers: 1, dropout: 0.0, ..stack.clone() };
+    let one = Recurrent { layers: 1, ..stack.clone() };
     let mut rows = below.rows.to_vec();
     for layer in 0..stack.layers {
         let own: Vec<_> = places.iter().filter(|place| place.layer == layer).collect();
@@ -451,6 +494,10 @@ mod tests {
         model
     }
 
+    fn known() -> impl Iterator<Item = CellKind> {
+        CellKind::ALL.into_iter().filter(|cell| facts::of(cell.name()).is_some())
+    }
+
     fn rows(steps: usize, width: usize) -> Vec<f32> {
         (0..steps * width).map(|at| (at as f32 * 0.37).sin()).collect()
     }
@@ -458,7 +505,7 @@ mod tests {
     #[test]
     fn every_cell_gives_what_a_session_gives() {
         let engine = Engine::detect().unwrap();
-        for cell in CellKind::ALL {
+        for cell in known() {
             let stack = Recurrent::new(cell, 11).layers(2);
             let model = filled(Description::values(3).recurrent(stack).layer_norm().linear(2));
             let x = rows(14, 3);
@@ -492,6 +539,32 @@ mod tests {
     }
 
     #[test]
+    fn of_a_cell_that_is_not_known_the_output_alone_is_shown() {
+        let engine = Engine::detect().unwrap();
+        let mut count = 0;
+        for cell in CellKind::ALL.into_iter().filter(|cell| facts::of(cell.name()).is_none()) {
+            let model = filled(Description::values(3).recurrent(Recurrent::new(cell, 4)));
+            let traced = trace(&model, engine, &Sequence::Values(rows(5, 3))).unwrap();
+            assert_eq!(traced.parts[0].planes.keys().collect::<Vec<_>>(), [&"h"], "{cell:?}");
+            assert_eq!(traced.parts[0].planes["h"], traced.outputs);
+            let states = states(model.description(), &traced, |_| Some(2));
+            let one = State::<f32>::zero(model.description(), 1).parts()[0].c.is_empty();
+            assert_eq!(states.is_ok(), one, "{cell:?}");
+            count += 1;
+        }
+        assert!(count > 0);
+    }
+
+    #[test]
+    fn a_stack_that_cannot_be_walked_is_refused_by_name() {
+        let stack = Recurrent::new(CellKind::Lstm, 4).layers(2);
+        assert_eq!(unfit(&Description::values(3).recurrent(stack.clone())), None);
+        let stack = Recurrent { connection: Connection::Residual, ..stack };
+        let why = unfit(&Description::values(3).recurrent(stack)).unwrap();
+        assert!(why.contains("`residual`"), "{why}");
+    }
+
+    #[test]
     fn both_directions_are_traced_and_their_gates_read_the_right_way() {
         let engine = Engine::detect().unwrap();
         let stack = Recurrent::new(CellKind::Lstm, 5).layers(2).bidirectional();
@@ -518,7 +591,7 @@ mod tests {
     #[test]
     fn a_unit_that_is_off_is_silent_in_every_cell() {
         let engine = Engine::detect().unwrap();
-        for cell in CellKind::ALL {
+        for cell in known() {
             let model = filled(Description::values(2).recurrent(Recurrent::new(cell, 6)).linear(1));
             let places = places(model.description()).unwrap();
             let off = Edit::Off { part: 0, units: vec![1, 4] };
