@@ -21,7 +21,7 @@ pub(crate) enum Subject {
     /// Text.
     Text(TextSubject),
     /// Rows of a table.
-    Table(TableSubject),
+    Table(Box<TableSubject>),
     /// Something of which only the training log is shown, and why.
     Other(String),
 }
@@ -77,11 +77,11 @@ impl Subject {
             });
         }
         if let Reader::Table(plan) = file.reader() {
-            return Self::Table(TableSubject {
+            return Self::Table(Box::new(TableSubject {
                 plan: plan.clone(),
                 relative: file.config().model.relative == Some(true),
                 own: own_series(file, plan, data).map_err(|error| error.to_string()),
-            });
+            }));
         }
         Self::Other(
             "the explorer does not read the data of this task; the training log is shown"

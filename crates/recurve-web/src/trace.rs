@@ -252,7 +252,7 @@ pub(crate) fn run(
 fn weights<'a>(model: &'a Model<f32>, start: &str) -> &'a [f32] {
     let mut own = model.entries().iter().filter(|entry| entry.name.starts_with(start));
     let Some(first) = own.next() else { return &[] };
-    let end = own.last().unwrap_or(first).range.end;
+    let end = own.next_back().unwrap_or(first).range.end;
     &model.values()[first.range.start..end]
 }
 
