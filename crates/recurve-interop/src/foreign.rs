@@ -2,7 +2,7 @@
 
 use crate::archive::{self, Archive};
 use crate::error::{Error, Result};
-use crate::found::{Found, Layers, assemble, chain};
+use crate::found::{Exact, Found, Layers, assemble, chain};
 use crate::graph::Graph;
 use crate::limits::Limits;
 use crate::source::Source;
@@ -87,6 +87,8 @@ pub struct Contents {
     /// Makes the graph of the file, where it holds how the model is wired. Else the layers that were found
     /// are all there is.
     pub graph: Option<Arc<MakeGraph>>,
+    /// The model that Recurve wrote into this file, where it is unchanged since.
+    pub exact: Option<Exact>,
 }
 
 impl fmt::Debug for Contents {
@@ -178,6 +180,11 @@ impl Foreign {
     /// It holds what Recurve cannot represent, or leaves open what must be said; or values cannot be read.
     pub fn import<E: Element>(&self) -> Result<Imported<E>> {
         let told = |error: Error| error.within(format_args!("`{}`", self.name));
+        let asked = self.options.prefix.is_some() || !self.options.layers.is_empty();
+        if let Some(exact) = self.contents.exact.as_ref().filter(|_| !asked) {
+            let model = exact.model().map_err(told)?;
+            return Ok(Imported::Layers(Layers { model, initial: None, assumed: vec![] }));
+        }
         if let Some(make) = &self.contents.graph {
             return make().map(Imported::Graph).map_err(told);
         }

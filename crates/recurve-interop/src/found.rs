@@ -5,7 +5,7 @@
 //! only order in which their widths fit; where neither decides, the caller must.
 
 use crate::error::{Error, Result};
-use recurve_nn::{Description, Element, InputKind, Layer, Model, Recurrent, State};
+use recurve_nn::{Description, Element, Entries, InputKind, Layer, Model, Recurrent, State};
 use std::fmt;
 use std::sync::Arc;
 
@@ -103,6 +103,36 @@ pub struct Layers<E: Element> {
     pub initial: Option<State<E>>,
     /// What the file does not say, and was assumed.
     pub assumed: Vec<String>,
+}
+
+/// A model that Recurve wrote, as it was: the description and the values of its entries.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exact {
+    /// The description.
+    pub description: Description,
+    /// The name of every entry with its values.
+    pub values: Vec<(String, Vec<f64>)>,
+}
+
+impl Exact {
+    /// The model.
+    ///
+    /// # Errors
+    /// The description is not sound, or the values are not those of its entries.
+    pub fn model<E: Element>(&self) -> Result<Model<E>> {
+        let given: usize = self.values.iter().map(|(_, values)| values.len()).sum();
+        if Entries::of(&self.description)?.len() != given {
+            return Err(Error::damaged("values of the description are missing"));
+        }
+        let mut model = Model::<E>::new(self.description.clone())?;
+        for (name, values) in &self.values {
+            let to = model.get_mut(name).filter(|to| to.len() == values.len());
+            let told = || Error::damaged(format!("{} values for `{name}`", values.len()));
+            let to = to.ok_or_else(told)?;
+            to.iter_mut().zip(values).for_each(|(to, value)| *to = E::from_f64(*value));
+        }
+        Ok(model)
+    }
 }
 
 /// Puts layers together to a model, one on top of the other.

@@ -19,6 +19,7 @@ pub mod archive;
 pub mod arrange;
 mod dtype;
 mod error;
+pub mod export;
 mod foreign;
 mod found;
 pub mod graph;
@@ -34,7 +35,7 @@ pub use error::{Error, Kind, Result};
 pub use foreign::{
     Contents, Foreign, Format, Imported, MakeGraph, Options, Refusal, open, open_bytes,
 };
-pub use found::{Found, Layers, Weight, assemble, chain};
+pub use found::{Exact, Found, Layers, Weight, assemble, chain};
 pub use limits::Limits;
 pub use source::{Cursor, Source};
 pub use tensors::{Data, Make, Tensor, Tensors};

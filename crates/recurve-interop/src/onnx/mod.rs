@@ -4,6 +4,9 @@ mod nodes;
 mod proto;
 mod tensor;
 mod wire;
+mod write;
+
+pub(crate) use write::write;
 
 use crate::error::{Error, Result};
 use crate::foreign::{Contents, Format, Options};
@@ -28,7 +31,6 @@ pub(crate) fn open(source: &Arc<Source>, options: &Options) -> Result<Contents> 
     let bytes = source.read_all()?;
     let mut reader = Reader::new(source, &bytes, &options.limits, options.external_data);
     let model = reader.model()?;
-    drop(bytes);
     let mut tensors = Tensors::new();
     let graph = model.graph.as_ref().ok_or_else(|| Error::damaged("the model holds no graph"))?;
     list(graph, "", &mut tensors)?;
@@ -36,6 +38,15 @@ pub(crate) fn open(source: &Arc<Source>, options: &Options) -> Result<Contents> 
     texts.insert("producer".to_owned(), model.producer.clone());
     let versions = model.opsets.iter().map(|(domain, version)| format!("{domain}{version}"));
     texts.insert("opset".to_owned(), versions.collect::<Vec<_>>().join(", "));
+    // What Recurve wrote is a model of its own; that is sure where writing it again gives the same bytes.
+    let exact = model.texts.get(crate::export::DESCRIPTION).and_then(|text| {
+        let exact = write::read_back(&tensors, text).ok()?;
+        let single = || write(&exact.model::<f32>().ok()?).ok();
+        let double = || write(&exact.model::<f64>().ok()?).ok();
+        let same = single().is_some_and(|b| b == bytes) || double().is_some_and(|b| b == bytes);
+        same.then_some(exact)
+    });
+    drop(bytes);
     let fixed = options.fixed.clone();
     let states = options.states.clone();
     let build = move || build(&model, &fixed, &states);
@@ -47,6 +58,7 @@ pub(crate) fn open(source: &Arc<Source>, options: &Options) -> Result<Contents> 
         refused: vec![],
         ordered: true,
         graph: Some(Arc::new(build)),
+        exact,
     })
 }
 

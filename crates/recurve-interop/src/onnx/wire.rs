@@ -164,6 +164,45 @@ impl Field {
     }
 }
 
+/// Writes a message.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Message(Vec<u8>);
+
+impl Message {
+    pub(super) fn new() -> Self {
+        Self::default()
+    }
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+    fn varint(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.0.push(number as u8 | 0x80);
+            number >>= 7;
+        }
+        self.0.push(number as u8);
+    }
+    pub(super) fn integer(&mut self, field: u64, value: i64) {
+        self.varint(field << 3);
+        self.varint(value.cast_unsigned());
+    }
+    pub(super) fn float(&mut self, field: u64, value: f32) {
+        self.varint(field << 3 | 5);
+        self.0.extend(value.to_le_bytes());
+    }
+    pub(super) fn bytes(&mut self, field: u64, value: &[u8]) {
+        self.varint(field << 3 | 2);
+        self.varint(value.len() as u64);
+        self.0.extend_from_slice(value);
+    }
+    pub(super) fn text(&mut self, field: u64, value: &str) {
+        self.bytes(field, value.as_bytes());
+    }
+    pub(super) fn message(&mut self, field: u64, value: Self) {
+        self.bytes(field, &value.0);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

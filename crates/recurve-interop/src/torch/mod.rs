@@ -10,6 +10,7 @@ pub use recognise::recognise;
 
 use crate::archive::Archive;
 use crate::error::Result;
+use crate::export;
 use crate::foreign::{Contents, Format, Options};
 use crate::safetensors;
 use crate::source::Source;
@@ -20,7 +21,9 @@ pub(crate) fn open_safetensors(source: &Arc<Source>, options: &Options) -> Resul
     let (tensors, texts) = safetensors::read(source, &options.limits)?;
     let (found, refused) = recognise(&tensors, options, false)?;
     let format = Format::Safetensors;
-    Ok(Contents { format, texts, tensors, found, refused, ordered: false, graph: None })
+    let description = texts.get(export::DESCRIPTION);
+    let exact = description.and_then(|text| export::read_torch(&tensors, text).ok());
+    Ok(Contents { format, texts, tensors, found, refused, ordered: false, graph: None, exact })
 }
 
 /// Whether an archive was written by `torch.save`.
@@ -43,5 +46,5 @@ fn contents(state: state::State, options: &Options) -> Result<Contents> {
     let state::State { tensors, texts } = state;
     let (found, refused) = recognise(&tensors, options, true)?;
     let format = Format::Torch;
-    Ok(Contents { format, texts, tensors, found, refused, ordered: true, graph: None })
+    Ok(Contents { format, texts, tensors, found, refused, ordered: true, graph: None, exact: None })
 }
