@@ -12,7 +12,9 @@ pub(crate) use torch::read_back as read_torch;
 use crate::error::{Error, Result};
 use crate::onnx;
 use crate::tensors::Tensors;
-use recurve_nn::{CellKind, Connection, Description, Element, Initial, Merge, Model, Recurrent};
+use recurve_nn::{
+    CellKind, Connection, Description, Element, Initial, Layer, Merge, Model, Recurrent,
+};
 
 /// The key of the text that holds the description.
 pub(crate) const DESCRIPTION: &str = "recurve.description";
@@ -124,6 +126,11 @@ pub(crate) fn check_stack(
         return refuse(format!("no such options as those of {stack:?}"));
     }
     Ok(())
+}
+
+/// A layer that a format has not.
+pub(crate) fn no_layer(at: usize, layer: &Layer, what: &str) -> Error {
+    Error::refused(format!("layer {at}: {what} is not written with a layer like {}", layer.name()))
 }
 
 /// Refuses another merge than side by side.

@@ -20,6 +20,7 @@ fn name(at: usize, layer: &Layer) -> String {
         Layer::Linear { .. } => "linear",
         Layer::Dropout { .. } => "dropout",
         Layer::Pool { .. } => "pool",
+        other => other.name(),
     };
     format!("{kind}{at}")
 }
@@ -76,7 +77,9 @@ fn names(description: &Description) -> Result<Vec<Named>> {
                     }
                 }
             }
-            Layer::Dropout { .. } | Layer::Pool { .. } => {}
+            Layer::Dropout { .. } => {}
+            Layer::Pool { by: Pooling::Last | Pooling::Mean | Pooling::Max } => {}
+            other => return Err(super::no_layer(at, other, "PyTorch")),
         }
     }
     Ok(all)
@@ -161,6 +164,7 @@ pub(super) fn module(description: &Description, weights: &str) -> Result<String>
                     }
                     (Pooling::Mean, _) => "x.mean(1)".to_owned(),
                     (Pooling::Max, _) => "x.max(1).values".to_owned(),
+                    (Pooling::Attention, _) => return Err(super::no_layer(at, layer, "PyTorch")),
                 };
                 let _ = writeln!(run, "        x = {pooled}");
             }
@@ -186,6 +190,7 @@ pub(super) fn module(description: &Description, weights: &str) -> Result<String>
                 run.push_str("        new.append(after)\n");
                 stacks += 1;
             }
+            other => return Err(super::no_layer(at, other, "PyTorch")),
         }
         last = match layer {
             Layer::Recurrent(stack) => Some(stack),

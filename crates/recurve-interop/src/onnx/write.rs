@@ -240,10 +240,11 @@ impl<E: Element> Writer<'_, E> {
                     edge = self.made("Add", &[&product, &names[1]], &[]);
                     reverse = None;
                 }
-                Layer::Pool { by } => {
+                Layer::Pool { by } if *by != Pooling::Attention => {
                     edge = self.pool(*by, &edge, reverse.map(|hidden| (hidden, input)));
                     pooled = true;
                 }
+                other => return Err(export::no_layer(at, other, "ONNX")),
             }
         }
         let last = *widths.last().ok_or_else(|| Error::failed("a model without widths"))?;
@@ -265,8 +266,8 @@ impl<E: Element> Writer<'_, E> {
         match (by, reverse) {
             (Pooling::Mean, _) => self.made("ReduceMean", &[edge], &over),
             (Pooling::Max, _) => self.made("ReduceMax", &[edge], &over),
-            (Pooling::Last, None) => self.at_step(edge, -1),
-            (Pooling::Last, Some((hidden, width))) => {
+            (_, None) => self.at_step(edge, -1),
+            (_, Some((hidden, width))) => {
                 let (last, first) = (self.at_step(edge, -1), self.at_step(edge, 0));
                 let forward = self.cut(&last, (0, hidden), -1);
                 let backward = self.cut(&first, (hidden, width), -1);
@@ -481,6 +482,7 @@ pub(super) fn read_back(
                 }
             }
             Layer::Dropout { .. } | Layer::Pool { .. } => {}
+            other => return Err(export::no_layer(at, other, "ONNX")),
         }
     }
     Ok(crate::found::Exact { description, values })
