@@ -7,7 +7,7 @@ use crate::graph::Graph;
 use crate::limits::Limits;
 use crate::source::Source;
 use crate::tensors::Tensors;
-use crate::{onnx, safetensors, torch};
+use crate::{keras, onnx, safetensors, torch};
 use recurve_nn::{CellKind, Element};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -45,6 +45,8 @@ pub enum Format {
     Torch,
     /// A model of ONNX.
     Onnx,
+    /// A `.keras` archive, or an HDF5 file of Keras.
+    Keras,
 }
 
 impl Format {
@@ -54,6 +56,7 @@ impl Format {
             Self::Safetensors => "safetensors",
             Self::Torch => "PyTorch",
             Self::Onnx => "ONNX",
+            Self::Keras => "Keras",
         }
     }
 }
@@ -138,7 +141,7 @@ pub fn open_bytes(name: &str, bytes: Vec<u8>, options: &Options) -> Result<Forei
 /// Bytes by which a format is told.
 const HEAD: u64 = 16;
 /// What can be opened, for people.
-const FORMATS: &str = "safetensors, .pt and .pth of PyTorch, ONNX";
+const FORMATS: &str = "safetensors, .pt and .pth of PyTorch, .keras and .h5 of Keras, ONNX";
 
 fn open_source(source: &Arc<Source>, options: &Options) -> Result<Foreign> {
     read(source, options).map_err(|error| error.within(format_args!("`{}`", source.name())))
@@ -154,6 +157,8 @@ fn read(source: &Arc<Source>, options: &Options) -> Result<Foreign> {
         torch::open_stream(source, options)?
     } else if onnx::is_beginning(&head) {
         onnx::open(source, options)?
+    } else if keras::is_hdf5(&head) {
+        keras::open_hdf5(source, options)?
     } else {
         return Err(unknown());
     };
@@ -165,6 +170,9 @@ fn read(source: &Arc<Source>, options: &Options) -> Result<Foreign> {
 fn open_archive(archive: &Arc<Archive>, options: &Options) -> Result<Contents> {
     if torch::is_archive(archive) {
         return torch::open_archive(archive, options);
+    }
+    if keras::is_archive(archive) {
+        return keras::open_archive(archive, options);
     }
     Err(unknown())
 }

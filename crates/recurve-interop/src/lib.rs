@@ -23,6 +23,8 @@ pub mod export;
 mod foreign;
 mod found;
 pub mod graph;
+mod hdf5;
+pub mod keras;
 mod limits;
 mod onnx;
 pub mod safetensors;
