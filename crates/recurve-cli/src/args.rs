@@ -55,6 +55,8 @@ pub(crate) enum Verb {
     Doctor(Doctor),
     /// Time a recurrent layer: one JSON line per shape with --json.
     Bench(Bench),
+    /// Make an experiment that explains recurrent networks, and write what it found as a page.
+    Experiment(Experiment),
 }
 
 /// `recurve train`
@@ -363,3 +365,26 @@ runs forward and goes back to the input and every parameter; `infer` runs forwar
 a session. GFLOP count matrix products only: 2 B D G H (I + H) per layer and real step, three times that
 for `train`. The peak is the rate of recurve's own product of two 1024 x 1024 matrices, of bf16 with
 `--dtype bf16` and else of f32, with the same number of threads, measured just before.";
+
+/// `recurve experiment`
+#[derive(Debug, Args)]
+pub(crate) struct Experiment {
+    /// Which; --list says what each one asks.
+    #[arg(required_unless_present = "list")]
+    pub(crate) name: Option<String>,
+    /// Print all experiments and end.
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// The folder for the page and the numbers; experiments/NAME if absent.
+    #[arg(long, short, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+    /// Runs of each kind, with different weights and samples.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
+    pub(crate) seeds: u64,
+    /// Only a first look: a twentieth of the updates, whose numbers mean little.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Say nothing on the way.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}

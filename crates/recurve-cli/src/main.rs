@@ -48,6 +48,7 @@ fn run(verb: &Verb, json: bool) -> Result<u8> {
         Verb::Config(args) => verbs::config::run(args, json)?,
         Verb::Doctor(args) => verbs::doctor::run(args, json)?,
         Verb::Bench(args) => verbs::bench::run(args, json)?,
+        Verb::Experiment(args) => verbs::experiment::run(args, json)?,
     }
     Ok(0)
 }

@@ -6,6 +6,14 @@
 //! described by its first sample, training can resume anywhere, and a test set is any range of
 //! samples that training does not reach.
 
+mod agreement;
+mod brackets;
+mod context;
+
+pub use agreement::{Agreement, SentenceBatch};
+pub use brackets::{BracketBatch, Brackets};
+pub use context::{Context, ContextBatch, Side};
+
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::ops::Range;

@@ -50,6 +50,7 @@ pub mod clip;
 pub mod config;
 pub mod data;
 pub mod error;
+pub mod experiment;
 pub mod export;
 pub mod generate;
 pub mod initialise;

@@ -22,6 +22,8 @@ pub(crate) enum Look {
     Line,
     /// What is only for orientation: grey, dotted.
     Third,
+    /// One of several that are compared: a colour of [`CURVES`].
+    Curve(usize),
 }
 
 impl Look {
@@ -33,6 +35,7 @@ impl Look {
             Self::Second => "second",
             Self::Line => "line",
             Self::Third => "third",
+            Self::Curve(at) => CURVES[at % CURVES.len()].0,
         }
     }
 
@@ -42,6 +45,7 @@ impl Look {
             Self::Model => (MODEL, 2),
             Self::Second | Self::Line => (SECOND, 2),
             Self::Third => (THIRD, 1),
+            Self::Curve(at) => (CURVES[at % CURVES.len()].1, 2),
         };
         colour.stroke_width(width)
     }
@@ -55,12 +59,36 @@ const THIRD: RGBColor = RGBColor(0x7a, 0x84, 0x94);
 const GRID: RGBColor = RGBColor(0xe2, 0xe5, 0xea);
 const HELD: RGBColor = RGBColor(0xee, 0xf3, 0xfb);
 
+/// Colours that readers with any colour vision tell apart (Okabe & Ito 2008), on light and dark paper,
+/// each with its class in a legend.
+pub(crate) const CURVES: [(&str, RGBColor); 7] = [
+    ("curve-0", RGBColor(0x00, 0x72, 0xb2)),
+    ("curve-1", RGBColor(0xd5, 0x5e, 0x00)),
+    ("curve-2", RGBColor(0x00, 0x9e, 0x73)),
+    ("curve-3", RGBColor(0xcc, 0x79, 0xa7)),
+    ("curve-4", RGBColor(0xe6, 0x9f, 0x00)),
+    ("curve-5", RGBColor(0x56, 0xb4, 0xe9)),
+    ("curve-6", RGBColor(0x8c, 0x8c, 0x8c)),
+];
+
 /// A line: points from left to right.
 pub(crate) struct Line {
     /// How it looks.
     pub(crate) look: Look,
     /// Its points `(x, y)`, all finite.
     pub(crate) points: Vec<(f64, f64)>,
+}
+
+/// From where to where values at one place lie.
+pub(crate) struct Bar {
+    /// How it looks: as the line it belongs to.
+    pub(crate) look: Look,
+    /// Where it stands.
+    pub(crate) x: f64,
+    /// The lowest value.
+    pub(crate) low: f64,
+    /// The highest value.
+    pub(crate) high: f64,
 }
 
 /// A chart of lines.
@@ -70,6 +98,8 @@ pub(crate) struct Chart {
     pub(crate) size: (u32, u32),
     /// The lines, drawn in this order.
     pub(crate) lines: Vec<Line>,
+    /// Bars over the lines.
+    pub(crate) bars: Vec<Bar>,
     /// What the axis to the right counts.
     pub(crate) x_name: String,
     /// What the axis upward measures.
@@ -167,6 +197,10 @@ impl Chart {
                 chart.draw_series([Circle::new(only, 3, style.filled())])?;
             }
         }
+        for Bar { look, x, low, high } in &self.bars {
+            let ends = [(*x, *low), (*x, *high)];
+            chart.draw_series([PathElement::new(ends, look.style())])?;
+        }
         if let Some(at) = self.marked {
             chart.draw_series([Circle::new(at, 5, INK.stroke_width(2))])?;
         }
@@ -187,7 +221,9 @@ impl Chart {
 
     /// The values with some room; from zero where that is asked for and they are not below.
     fn y_range(&self) -> (f64, f64) {
-        let (low, high) = extent(self.lines.iter().flat_map(|line| &line.points).map(|p| p.1));
+        let bars = self.bars.iter().flat_map(|bar| [bar.low, bar.high]);
+        let points = self.lines.iter().flat_map(|line| &line.points).map(|p| p.1);
+        let (low, high) = extent(points.chain(bars));
         if self.logarithmic {
             return (low / 1.15, high * 1.15);
         }
@@ -274,11 +310,15 @@ mod tests {
             vec![(0.0, 1e-9), (1.0, 1e12)],
         ];
         for points in lines {
-            for look in [Look::Truth, Look::Second, Look::Third] {
+            for look in [Look::Truth, Look::Second, Look::Third, Look::Curve(9)] {
                 let logarithmic = points.iter().all(|(_, y)| *y > 0.0) && !points.is_empty();
                 let chart = Chart {
                     size: (400, 200),
                     lines: vec![Line { look, points: points.clone() }],
+                    bars: points
+                        .iter()
+                        .map(|(x, y)| Bar { look, x: *x, low: *y, high: y * 2.0 })
+                        .collect(),
                     logarithmic,
                     ..Chart::default()
                 };

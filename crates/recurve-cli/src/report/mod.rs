@@ -3,9 +3,10 @@
 //! It needs nothing but a browser: charts are SVG inside it, there is no script and no address it
 //! would load anything from, and it follows the reader's choice of light or dark. [`page`] turns
 //! blocks into HTML, [`chart`] turns numbers into SVG, [`training`] decides what a report on a trained
-//! model says.
+//! model says, [`experiment`] what one on an experiment says.
 
 mod chart;
+pub(crate) mod experiment;
 mod forecast;
 mod language;
 mod page;

@@ -5,6 +5,7 @@ pub(crate) mod bench;
 pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod eval;
+pub(crate) mod experiment;
 #[cfg(feature = "explore")]
 pub(crate) mod explore;
 pub(crate) mod export;
