@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::optimiser::{Adam, Optimiser, OptimiserConfig};
 use crate::schedule::{Schedule, ScheduleConfig};
 use crate::trainer::initialise;
-use recurve_nn::{Engine, Mode, Model, Network, Noise, Recurrent};
+use recurve_nn::{Description, Engine, Entry, Mode, Model, Network, Noise, Recurrent, Role};
 use std::sync::Mutex;
 
 /// Who learns: a name, the recurrent stacks, and where their weights start.
@@ -23,12 +23,35 @@ pub struct Subject {
     pub stacks: Vec<Recurrent>,
     /// Where its weights start.
     pub start: InitialiseConfig,
+    /// What the recurrent weights are multiplied by at the start. An orthogonal matrix, the usual start,
+    /// then has this spectral radius.
+    pub radius: f64,
 }
 
 impl Subject {
     /// One stack with the usual start.
     pub fn new(name: impl Into<String>, stack: Recurrent) -> Self {
-        Self { name: name.into(), stacks: vec![stack], start: InitialiseConfig::default() }
+        let start = InitialiseConfig::default();
+        Self { name: name.into(), stacks: vec![stack], start, radius: 1.0 }
+    }
+
+    /// Its model for a description, as it is before training.
+    ///
+    /// # Errors
+    /// A description that does not fit, or an option of the start outside its range.
+    pub fn model(&self, description: Description, seed: u64) -> Result<Model<f32>> {
+        let refused = |error: recurve_nn::Error| Error::usage(error.to_string());
+        let mut model = Model::<f32>::new(description).map_err(refused)?;
+        initialise(&mut model, &self.start, seed)?;
+        let recurrent = |entry: &&Entry| matches!(entry.role, Role::RecurrentWeights(_));
+        let ranges: Vec<_> =
+            model.entries().iter().filter(recurrent).map(|entry| entry.range.clone()).collect();
+        for range in ranges {
+            for weight in &mut model.values_mut()[range] {
+                *weight *= self.radius as f32;
+            }
+        }
+        Ok(model)
     }
 }
 
@@ -90,8 +113,7 @@ fn train_measured(
 ) -> Result<Trained> {
     let refused = |error: recurve_nn::Error| Error::usage(error.to_string());
     let description = description(problem, &subject.stacks);
-    let mut model = Model::<f32>::new(description).map_err(refused)?;
-    initialise(&mut model, &subject.start, training.seed)?;
+    let mut model = subject.model(description, training.seed)?;
     let mut network = Network::new(model.description(), engine()?).map_err(refused)?;
     let mut adam = Optimiser::new(OptimiserConfig::Adam(Adam::default()), model.values().len())?;
     let falls = ScheduleConfig::Cosine { warmup_steps: 0, final_factor: 0.01 };
@@ -218,7 +240,7 @@ pub fn side_by_side<J: Sync, R: Send>(
 }
 
 /// One thread for each run.
-fn engine() -> Result<Engine> {
+pub(super) fn engine() -> Result<Engine> {
     let engine = Engine::detect().map_err(|error| Error::usage(error.to_string()))?;
     Ok(engine.with_threads(1))
 }

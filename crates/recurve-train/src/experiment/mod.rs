@@ -19,6 +19,7 @@ pub mod outcome;
 pub mod problem;
 mod study;
 mod tasks;
+mod vanishing;
 
 pub use learner::{Subject, Trained, Training};
 pub use outcome::Outcome;
@@ -56,11 +57,16 @@ impl Options<'_> {
 }
 
 /// All experiments.
-pub const ALL: [Experiment; 5] = [
+pub const ALL: [Experiment; 6] = [
     Experiment {
         name: "agreement",
         question: "Over how many words does a network know which verb, which language must follow?",
         run: agreement::run,
+    },
+    Experiment {
+        name: "vanishing",
+        question: "How much of an error is left after many steps back?",
+        run: vanishing::run,
     },
     Experiment { name: "lags", question: "How long a lag does each cell bridge?", run: lags::run },
     Experiment {

@@ -1,0 +1,67 @@
+//! `recurve experiment`: a question, and an answer that anyone can have again.
+
+mod support;
+
+use serde_json::Value;
+use std::fs;
+use support::{names, recurve};
+
+#[test]
+fn an_experiment_says_what_it_found_and_finds_the_same_again() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let run = |output: &str| {
+        let args = ["experiment", "bidirectional", "--quick", "--seeds", "2", "--output", output];
+        recurve(folder.path(), &args).done()
+    };
+    let told = run("first");
+    assert!(told.out.contains("the future") && told.out.contains("one direction"), "{told:?}");
+    assert!(told.err.contains("seed 2"), "it tells of its progress: {told:?}");
+    assert_eq!(names(&folder.path().join("first")), ["report.html", "results.json"]);
+    let results = |output: &str| -> Value {
+        let text = fs::read(folder.path().join(output).join("results.json")).expect("results");
+        serde_json::from_slice(&text).expect("JSON")
+    };
+    run("second");
+    let (mut first, mut second) = (results("first"), results("second"));
+    for results in [&mut first, &mut second] {
+        let took = results.as_object_mut().and_then(|results| results.remove("seconds"));
+        assert!(took.and_then(|seconds| seconds.as_f64()).is_some_and(|seconds| seconds > 0.0));
+    }
+    assert_eq!(first, second);
+    let figures = first["figures"].as_array().expect("figures");
+    assert_eq!(figures.len(), 3);
+    for figure in figures {
+        for point in figure["curves"]
+            .as_array()
+            .expect("curves")
+            .iter()
+            .flat_map(|curve| curve["points"].as_array().expect("points").clone())
+        {
+            let at = |key: &str| point[key].as_f64().expect("a number");
+            assert!(at("low") <= at("median") && at("median") <= at("high"), "{point}");
+            assert!((0.0..=1.0).contains(&at("median")), "{point}");
+        }
+    }
+    let page = fs::read_to_string(folder.path().join("first/report.html")).expect("a page");
+    assert_eq!(page.matches("<svg").count(), 3);
+    assert!(page.contains("first look") && !page.contains("NaN"));
+}
+
+#[test]
+fn all_experiments_are_listed_and_others_refused() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let run = |args: &[&str]| recurve(folder.path(), args);
+    let listed = run(&["experiment", "--list"]).done().out;
+    for name in ["agreement", "vanishing", "lags", "bidirectional", "depth", "forget-bias"] {
+        assert!(listed.lines().any(|line| line.starts_with(name)), "{name}: {listed}");
+    }
+    let lines = run(&["experiment", "--list", "--json"]).done().out;
+    for line in lines.lines() {
+        let told: Value = serde_json::from_str(line).expect("JSON");
+        assert!(told["question"].as_str().is_some_and(|question| question.ends_with('?')));
+    }
+    run(&["experiment", "agrement"]).refused(2, &["agrement", "did you mean `agreement`"]);
+    run(&["experiment", "lags", "--seeds", "0"]).refused(2, &["--seeds"]);
+    fs::write(folder.path().join("file"), "").expect("room");
+    run(&["experiment", "depth", "--quick", "--output", "file"]).refused(2, &["file"]);
+}
