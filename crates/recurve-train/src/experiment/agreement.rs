@@ -1,4 +1,8 @@
 //! Does the verb agree with a subject that is many words past, and does a language follow from a country?
+//!
+//! Learned twice: from sentences with all gaps up to the longest, where what is learned over short gaps
+//! can be stretched, and from sentences whose gaps are all long, where the first error that teaches
+//! anything has to come back over many words.
 
 use super::learner::{Chosen, MEASURING, choose_rates, score, side_by_side, train};
 use super::outcome::{Axis, Curve, Figure, Outcome, Point, Table};
@@ -13,9 +17,11 @@ use recurve_nn::{CellKind, Recurrent};
 /// Units: `H`.
 const HIDDEN: usize = 64;
 /// The gaps of training.
-const TRAINED: (usize, usize) = (0, 40);
+const TRAINED: [(usize, usize); 2] = [(0, 40), (25, 40)];
+/// Where the outcome is told: the longest gap of training.
+const LONGEST: usize = 40;
 /// The gaps at which is measured; the last ones are longer than any of training.
-const GAPS: [usize; 14] = [0, 2, 4, 8, 12, 16, 20, 25, 30, 35, 40, 50, 60, 80];
+const GAPS: [usize; 11] = [0, 2, 4, 8, 15, 20, 30, 40, 50, 60, 80];
 const RATES: [f64; 4] = [3e-4, 1e-3, 3e-3, 1e-2];
 /// Samples, each with two questions, that measure one gap.
 const SAMPLES: usize = 500;
@@ -69,18 +75,49 @@ fn subjects() -> Vec<Subject> {
 }
 
 pub(super) fn run(options: &Options<'_>) -> Result<Outcome> {
-    let problem = Sentences { gaps: TRAINED };
     let training = Training {
-        updates: options.updates(3000),
+        updates: options.updates(1500),
         batch: 64,
         rate: 0.0,
         clip: Some(1.0),
         seed: 0,
         measures: 0,
     };
-    let subjects = subjects();
+    let network =
+        format!("16 numbers a word, one layer of {HIDDEN} units; only verb and language are asked");
+    let mut outcome = Outcome {
+        conditions: settings(training, options.seeds().len(), &network),
+        ..Outcome::default()
+    };
+    for gaps in TRAINED {
+        let (curves, chosen) = learned(gaps, training, options)?;
+        let title = format!("Learned from gaps of {} to {} words", gaps.0, gaps.1);
+        outcome.findings.extend(curves.iter().map(|curve| finding(&title, curve)));
+        outcome.tables.push(accuracies(&title, &curves));
+        outcome.tables.push(chosen);
+        outcome.figures.push(Figure {
+            title,
+            caption: format!(
+                "Lines are medians over the seeds, bars the lowest and the highest. Gaps beyond {LONGEST} words \
+                 are longer than any of the training."
+            ),
+            x: Axis::linear("words between the deciding word and the asked one"),
+            y: Axis::linear("share of right answers"),
+            curves,
+        });
+    }
+    Ok(outcome)
+}
+
+/// The share of right answers at every gap after learning from sentences with these gaps, and how the
+/// learning rates were chosen.
+fn learned(
+    gaps: (usize, usize),
+    training: Training,
+    options: &Options<'_>,
+) -> Result<(Vec<Curve>, Table)> {
+    let (problem, subjects, seeds) = (Sentences { gaps }, subjects(), options.seeds());
     let chosen = choose_rates(&problem, &subjects, training, (&RATES, true))?;
-    let seeds = options.seeds();
     let jobs: Vec<(usize, u64)> =
         (0..subjects.len()).flat_map(|at| seeds.iter().map(move |seed| (at, *seed))).collect();
     let shares = side_by_side(&jobs, |&(at, seed)| {
@@ -91,87 +128,53 @@ pub(super) fn run(options: &Options<'_>) -> Result<Outcome> {
             let one = Sentences { gaps: (gap, gap) };
             shares.push(score(&one, &trained.model, &one.make(MEASURING, 0, SAMPLES))?);
         }
-        let name = &subjects[at].name;
-        (options.watch)(&format!("{name}, seed {seed}: {} at 40 words", percent(shares[10])));
+        let (name, score) = (&subjects[at].name, percent(trained.score()));
+        (options.watch)(&format!("gaps from {}: {name}, seed {seed}: {score} right", gaps.0));
         Ok(shares)
     })?;
-    let curves: Vec<Curve> = subjects
-        .iter()
-        .zip(shares.chunks_exact(seeds.len()))
-        .map(|(subject, shares)| Curve {
-            name: subject.name.clone(),
-            points: GAPS
-                .iter()
-                .enumerate()
-                .map(|(at, gap)| {
-                    let seeds: Vec<f64> = shares.iter().map(|shares| shares[at]).collect();
-                    Point::of(*gap as f64, &seeds)
-                })
-                .collect(),
-        })
-        .collect();
-    let network =
-        format!("16 numbers a word, one layer of {HIDDEN} units; only verb and language are asked");
-    Ok(Outcome {
-        findings: curves.iter().map(finding).collect(),
-        conditions: settings(training, seeds.len(), &network),
-        tables: vec![accuracies(&curves), rates(&subjects, &chosen)],
-        figures: vec![Figure {
-            title: "Right answers against the gap".to_owned(),
-            caption: format!(
-                "Lines are medians over {} seeds, bars the lowest and the highest. Training has gaps of {} to \
-                 {} words; further to the right nothing was ever learned.",
-                seeds.len(),
-                TRAINED.0,
-                TRAINED.1
-            ),
-            x: Axis::linear("words between the deciding word and the asked one"),
-            y: Axis::linear("share of right answers"),
-            curves,
-        }],
-    })
+    let of_subject = |(subject, shares): (&Subject, &[Vec<f64>])| {
+        let at = |gap: usize| shares.iter().map(|shares| shares[gap]).collect::<Vec<f64>>();
+        let points = (0..GAPS.len()).map(|gap| Point::of(GAPS[gap] as f64, &at(gap)));
+        Curve { name: subject.name.clone(), points: points.collect() }
+    };
+    let curves = subjects.iter().zip(shares.chunks_exact(seeds.len())).map(of_subject).collect();
+    Ok((curves, rates(gaps, &subjects, &chosen)))
 }
 
 /// What a curve says.
-fn finding(curve: &Curve) -> String {
-    let within = |gap: f64| gap <= TRAINED.1 as f64;
-    let points = || curve.points.iter().filter(|point| within(point.x));
-    let last = points().next_back().map_or(f64::NAN, |point| point.median);
-    let lowest = points().next_back().map_or(f64::NAN, |point| point.low);
-    let longest = TRAINED.1;
-    let at_longest = format!(
-        "{}: {} right at a gap of {longest} words (worst seed {})",
+fn finding(title: &str, curve: &Curve) -> String {
+    let longest = curve.points.iter().find(|point| point.x == LONGEST as f64);
+    let (median, low) = longest.map_or((f64::NAN, f64::NAN), |point| (point.median, point.low));
+    let known = format!(
+        "{title}, {}: {} right at {LONGEST} words (worst seed {})",
         curve.name,
-        percent(last),
-        percent(lowest)
+        percent(median),
+        percent(low)
     );
     match curve.points.iter().find(|point| point.median < KNOWS) {
-        Some(point) if within(point.x) => {
-            format!("{at_longest}; it falls below {} at {} words.", percent(KNOWS), point.x)
-        }
-        Some(point) => format!(
-            "{at_longest}; it falls below {} only at {} words, longer than any gap of its training.",
+        Some(point) => format!("{known}; below {} from {} words on.", percent(KNOWS), point.x),
+        None => format!(
+            "{known}; never below {}, up to {} words.",
             percent(KNOWS),
-            point.x
+            GAPS[GAPS.len() - 1]
         ),
-        None => format!("{at_longest}; it never falls below {}.", percent(KNOWS)),
     }
 }
 
-fn accuracies(curves: &[Curve]) -> Table {
+fn accuracies(title: &str, curves: &[Curve]) -> Table {
     let row = |curve: &Curve| {
         let cells = curve.points.iter().map(|point| percent(point.median));
         std::iter::once(curve.name.clone()).chain(cells).collect()
     };
     Table {
-        title: "Right answers at each gap, median of the seeds".to_owned(),
+        title: format!("{title}: right answers at each gap, median of the seeds"),
         head: std::iter::once("gap".to_owned()).chain(GAPS.map(|gap| gap.to_string())).collect(),
         rows: curves.iter().map(row).collect(),
     }
 }
 
 /// How the learning rates were chosen.
-fn rates(subjects: &[Subject], chosen: &[Chosen]) -> Table {
+fn rates(gaps: (usize, usize), subjects: &[Subject], chosen: &[Chosen]) -> Table {
     let row = |(subject, chosen): (&Subject, &Chosen)| {
         let mut row = vec![subject.name.clone()];
         row.extend(chosen.scores.iter().map(|score| percent(*score)));
@@ -182,7 +185,7 @@ fn rates(subjects: &[Subject], chosen: &[Chosen]) -> Table {
     head.extend(RATES.map(|rate| format!("rate {rate}")));
     head.push("chosen".to_owned());
     Table {
-        title: "Right answers after short runs with each learning rate".to_owned(),
+        title: format!("Short runs with gaps of {} to {} words: right answers", gaps.0, gaps.1),
         head,
         rows: subjects.iter().zip(chosen).map(row).collect(),
     }

@@ -28,15 +28,19 @@ const LAGS: [usize; 10] = [1, 2, 3, 5, 10, 20, 30, 50, 75, 100];
 const LONGEST: usize = LAGS[LAGS.len() - 1];
 /// The task of the trained networks, of as many steps as the longest lag.
 const ADDING: AddingProblem = AddingProblem { steps: BEFORE + LONGEST };
-/// Weights with which a plain network explodes.
-const EXPLODES: f64 = 1.5;
+/// Weights so large that gradients would explode but for the flat ends of tanh.
+const LARGE: f64 = 1.5;
 
 fn named(name: &str, kind: CellKind) -> Subject {
     Subject::new(name, Recurrent::new(kind, HIDDEN))
 }
 
 fn plain(radius: f64) -> Subject {
-    Subject { radius, ..named(&format!("radius {radius}"), CellKind::RnnTanh) }
+    Subject { radius, ..named(&format!("tanh, radius {radius}"), CellKind::RnnTanh) }
+}
+
+fn rectified(radius: f64) -> Subject {
+    Subject { radius, ..named(&format!("max(x, 0), radius {radius}"), CellKind::RnnRelu) }
 }
 
 fn biased(bias: f64) -> Subject {
@@ -47,7 +51,14 @@ fn biased(bias: f64) -> Subject {
 /// Networks before training: plain ones with different weights, and gated ones.
 fn starts() -> [(&'static str, Vec<Subject>); 2] {
     [
-        ("Plain networks before training", [0.5, 0.9, 1.0, 1.2, EXPLODES].map(plain).to_vec()),
+        (
+            "Plain networks before training",
+            [0.9, 1.0, 1.2, LARGE]
+                .map(plain)
+                .into_iter()
+                .chain([1.0, LARGE, 2.0].map(rectified))
+                .collect(),
+        ),
         (
             "Cells before training",
             vec![
@@ -215,7 +226,7 @@ fn after_training(
 /// What clipping does where weights are too large.
 fn clipping(training: Training, options: &Options<'_>) -> Result<(String, super::outcome::Table)> {
     let task = AddingProblem { steps: 50 };
-    let subject = plain(EXPLODES);
+    let subject = rectified(LARGE);
     let clips = [Some(1.0), None];
     let seeds = options.seeds();
     let jobs: Vec<(Option<f64>, u64)> =
@@ -237,7 +248,7 @@ fn clipping(training: Training, options: &Options<'_>) -> Result<(String, super:
         .into_iter()
         .enumerate()
         .map(|(at, name)| (name.to_owned(), cells(at)));
-    let title = format!("Adding over 50 steps, a plain network of radius {EXPLODES}");
+    let title = format!("Adding over 50 steps, max(x, 0) and radius {LARGE}");
     let text = format!(
         "Too large weights: the largest gradient of a training is {} times the middle one. With clipping the \
          error ends at {}, without at {}.",
