@@ -61,7 +61,8 @@ fn all_experiments_are_listed_and_others_refused() {
         assert!(told["question"].as_str().is_some_and(|question| question.ends_with('?')));
     }
     run(&["experiment", "agrement"]).refused(2, &["agrement", "did you mean `agreement`"]);
-    run(&["experiment", "lags", "--seeds", "0"]).refused(2, &["--seeds"]);
+    let refused = run(&["experiment", "lags", "--seeds", "0"]);
+    assert!(refused.code == 2 && refused.err.contains("--seeds"), "{refused:?}");
     fs::write(folder.path().join("file"), "").expect("room");
     run(&["experiment", "depth", "--quick", "--output", "file"]).refused(2, &["file"]);
 }
