@@ -24,7 +24,7 @@ export const cell = {
     const { run, live } = context;
     let changes = [], answer = null, chosen = null, chart = null;
     const title = el("h2", { style: { flex: 1 } });
-    const picture = el("div", { style: { minHeight: "300px" } });
+    const picture = el("div", { class: "scroll", style: { minHeight: "250px" } });
     const says = el("p", { class: "readout", "aria-live": "polite" });
     const sums = el("div", { class: "scroll", style: { minHeight: "190px" } });
     const terms = el("div", { class: "even" });

@@ -102,8 +102,8 @@ function buildTable(pieces, context) {
     oninput: () => { text.textContent = name(+where.value); }, onchange: () => set({ from: +where.value, t: 0 }) });
   const text = el("output", { style: { minWidth: "13em" } });
   const name = (row) => {
-    const part = row >= total ? "after the data" : row >= split.train + split.validation ? "test part" : row >= split.train ? "validation part" : "training part";
-    return `row ${row + 1} of ${total} · ${part}`;
+    const part = row >= split.train + split.validation ? "test part" : row >= split.train ? "validation part" : "training part";
+    return row >= total ? `after the last row, ${total}` : `row ${row + 1} of ${total} · ${part}`;
   };
   where.disabled = !context.live || !total;
   pieces.append(field("forecast from", where), text);

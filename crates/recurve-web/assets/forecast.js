@@ -79,7 +79,7 @@ export const forecast = {
         const at = rows.filter((one) => one.step === k + 1);
         return at.reduce((sum, one) => sum + Math.abs(one.actual - one.forecast), 0) / Math.max(1, at.length);
       });
-      charts.push(lines(by, { x: errors.map((_, k) => k + 1), height: 170, xTitle: "rows ahead", yTitle: "mean absolute error", series: [{ label: "MAE", values: errors, points: true }] }));
+      charts.push(lines(by, { x: errors.map((_, k) => k + 1), height: 170, zero: true, xTitle: "rows ahead", yTitle: "mean absolute error", series: [{ label: "MAE", values: errors, points: true }] }));
     }
 
     function render() {

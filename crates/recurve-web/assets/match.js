@@ -105,7 +105,7 @@ export const match = {
       // Below half of them, a place is not like the span.
       body.paint(shade, (t) => (kept.length ? Math.max(0, 2 * kept.filter((one) => is(t, one.unit, one.sign)).length / kept.length - 1) : null));
       const label = kind === "text" ? ` “${context.trace.labels.slice(a, b).map(shown).join("")}”` : "";
-      head.replaceChildren(el("b", {}, `steps ${a + 1} to ${b}${label}`), ` · ${on.length} of ${size} units of ${state.plane} stay on. The text is coloured by how many of them are on.`);
+      head.replaceChildren(el("b", {}, `steps ${a + 1} to ${b}${label}`), ` · ${on.length} of ${size} units of ${state.plane} stay on. What is coloured has them on too: the stronger, the more of them.`);
       units.replaceChildren(...on.slice(0, 60).map((one) => {
         const spark = el("canvas", { "aria-hidden": "true" });
         requestAnimationFrame(() => sparkline(spark, plane, size, one.unit, scale));

@@ -1,4 +1,5 @@
-// Lines over steps, drawn by uPlot: values on hover, a click moves the shared cursor.
+// Lines over steps, drawn by uPlot: values on hover, a click moves the shared cursor. What spans decades is
+// drawn as its logarithm.
 
 import { css, el, num } from "./dom.js";
 
@@ -9,7 +10,7 @@ const COLOURS = ["--s0", "--s1", "--s2", "--s3", "--s4", "--s5"];
  * Draws lines. `series`: label, values, and where wanted colour, width, dash, axis. Gives an object with
  * `at(x)`, which moves the mark of the shared cursor, and `remove()`.
  */
-export function lines(root, { x, series, bands, height = 230, xTitle, yTitle, yTitle2, log, pick, xName, legend = true }) {
+export function lines(root, { x, series, bands, height = 230, xTitle, yTitle, yTitle2, log, zero, pick, xName, legend = true }) {
   const ink = css("--dim"), grid = css("--line");
   let marked = null;
   const axis = (title, more) => ({
@@ -19,6 +20,7 @@ export function lines(root, { x, series, bands, height = 230, xTitle, yTitle, yT
   const second = series.some((own) => own.axis === "two");
   const spread = (u, low, high) => {
     if (low === null) return [0, 1];
+    if (zero) low = Math.min(0, low);
     const room = (high - low || Math.abs(high) || 1) * 0.06;
     return [low - room, high + room];
   };
@@ -28,12 +30,14 @@ export function lines(root, { x, series, bands, height = 230, xTitle, yTitle, yT
     cursor: { drag: { x: false, y: false }, points: { size: 6 } },
     scales: {
       x: { time: false },
-      y: log ? { distr: 3 } : { range: spread },
+      y: { range: spread },
       ...(second ? { two: { range: spread } } : {}),
     },
     axes: [
       axis(xTitle, { size: 34, labelSize: 16, labelGap: 0 }),
-      axis(yTitle, { size: 62, filter: log ? (u, splits) => splits.map((v) => (Math.abs(Math.log10(v) - Math.round(Math.log10(v))) < 1e-9 ? v : null)) : undefined, values: log ? (u, splits) => splits.map((v) => (v === null ? "" : `1e${Math.round(Math.log10(v))}`)) : (u, splits) => splits.map(num) }),
+      axis(yTitle, log
+        ? { size: 62, incrs: [0.5, 1, 2, 3, 5, 10, 20], values: (u, splits) => splits.map((v) => (Number.isInteger(v) ? `1e${v}` : num(10 ** v))) }
+        : { size: 62, values: (u, splits) => splits.map(num) }),
       ...(second ? [axis(yTitle2, { scale: "two", side: 1, size: 56, grid: { show: false }, values: (u, s) => s.map(num) })] : []),
     ],
     series: [
@@ -41,7 +45,7 @@ export function lines(root, { x, series, bands, height = 230, xTitle, yTitle, yT
       ...series.map((own, at) => ({
         label: own.label, scale: own.axis ?? "y", stroke: own.colour ?? css(COLOURS[at % COLOURS.length]),
         width: own.width ?? 1.8, dash: own.dash, fill: own.fill, points: { show: own.points ?? false, size: 5 },
-        spanGaps: own.spanGaps ?? false, value: (u, v) => num(v),
+        spanGaps: own.spanGaps ?? false, value: (u, v) => num(log && v !== null ? 10 ** v : v),
       })),
     ],
     bands,
@@ -61,7 +65,7 @@ export function lines(root, { x, series, bands, height = 230, xTitle, yTitle, yT
       }],
     },
   };
-  const own = series.map((one) => (log ? Array.from(one.values, (v) => (v > 1e-30 ? v : null)) : Array.from(one.values)));
+  const own = series.map((one) => (log ? Array.from(one.values, (v) => (v > 1e-30 ? Math.log10(v) : null)) : Array.from(one.values)));
   const chart = new uPlot(options, [Array.from(x), ...own], root);
   if (pick) {
     chart.over.addEventListener("click", () => { if (chart.cursor.idx !== null) pick(x[chart.cursor.idx]); });

@@ -32,7 +32,9 @@ function diverging() {
 /** The scale of a plane: from `low` to `high`, `at(value)` from 0 to 1, and its colours. */
 export function scaleOf(plane, data) {
   if (isOpening(plane)) return { low: 0, high: 1, anchors: CIVIDIS, at: (v) => v };
-  const high = plane === "c" || plane === "h" && data && largest(data) > 1.001 ? largest(data) : 1;
+  const most = data ? largest(data) : 1;
+  // What is squashed to -1 to 1 and fills most of it is shown on all of it.
+  const high = most > 0.7 && most <= 1 ? 1 : most;
   return { low: -high, high, anchors: diverging(), at: (v) => (v / high + 1) / 2 };
 }
 

@@ -1,0 +1,295 @@
+//! The page in a real browser: every view opened, operated and checked. Without a browser nothing here
+//! runs, which is said; `RECURVE_REQUIRE_BROWSER` makes that a failure.
+
+mod devtools;
+#[path = "../support/mod.rs"]
+mod support;
+
+use devtools::Browser;
+use serde_json::json;
+use support::{copy_of, floats, serve, table_run, text_run};
+
+const LEGENDS_AND_LINES: &str = "document.querySelectorAll('.uplot').length";
+
+#[test]
+fn a_text_model_is_explored() {
+    let Some(mut page) = Browser::start("a_text_model_is_explored") else { return };
+    let server = serve(text_run());
+    let home = format!("http://{}/", server.address);
+    page.open(&home);
+    page.wait("document.querySelectorAll('.ranks button').length > 10");
+    let paint = page.eval("performance.getEntriesByName('first-contentful-paint')[0]?.startTime");
+    println!("first paint after {paint} ms");
+
+    // Units: the keyboard moves the cursor, the value shown is the engine's, ranks choose units.
+    assert_eq!(page.eval("document.querySelectorAll('.text span').length"), 288);
+    for _ in 0..5 {
+        page.key("ArrowRight", false);
+    }
+    page.key("ArrowRight", true);
+    assert!(page.text("#where").starts_with("step 16 of 288"), "{}", page.text("#where"));
+    page.click(".ranks button:nth-child(3)");
+    let unit = page.eval("+document.querySelector('.ranks button:nth-child(3)').dataset.unit");
+    page.wait("document.querySelector('.readout b').textContent.startsWith('h[')");
+    let trace = server.asked("trace", &json!({}));
+    let (_, bytes) =
+        server.numbers("plane", &json!({"trace": trace["id"], "part": 0, "plane": "h"}));
+    let value = floats(&bytes)[15 * 24 + unit.as_u64().unwrap() as usize];
+    let shown = page.text(".readout b").replace('−', "-");
+    let number: f32 = shown.split(" = ").nth(1).unwrap().trim_start_matches('+').parse().unwrap();
+    assert!((number - value).abs() <= 6e-4, "{shown}, {value}");
+    page.set("select[aria-label='rank units by']", "brackets");
+    page.wait("document.querySelector('.ranks .score').textContent.match(/^[+−]0/)");
+    page.set("select[aria-label='colour by']", "surprise");
+    page.wait("document.querySelector('.legend').textContent.startsWith('bits')");
+    page.wait("location.hash.includes('rank=brackets') && location.hash.includes('t=15')");
+    page.fine();
+    page.picture("text-units");
+
+    // The address brings it all back.
+    let kept = page.eval("location.href").as_str().unwrap().to_owned();
+    page.open(&kept);
+    page.wait("document.querySelectorAll('.ranks button').length > 10");
+    assert!(page.text("#where").starts_with("step 16 of 288"));
+    assert_eq!(
+        page.eval("document.querySelector('select[aria-label=\"colour by\"]').value"),
+        "surprise"
+    );
+
+    // One's own text, and one that the model cannot read.
+    page.set("select[aria-label='Where the text comes from']", "typed");
+    page.set("textarea", "KING: (what) is this?");
+    page.click(".typed button");
+    page.wait("document.querySelectorAll('.text span').length === 21");
+    page.fine();
+    page.set("textarea", "Ж");
+    page.click(".typed button");
+    page.wait("!document.getElementById('banner').hidden");
+    assert!(page.text("#banner").contains("not among"), "{}", page.text("#banner"));
+    page.errors.clear(); // The browser reports the refusal too.
+    page.set("textarea", "Why");
+    page.click(".typed button");
+    page.wait("document.querySelectorAll('.text span').length === 3");
+    page.fine();
+
+    // Gates: every plane is drawn, a click chooses unit and step, sorting changes the order.
+    page.open(&format!("{home}#view=gates&part=1&t=40"));
+    page.wait("document.querySelectorAll('.heat > canvas').length === 6");
+    page.click(".heat > canvas");
+    page.wait("location.hash.includes('unit=')");
+    assert!(page.text(".readout").contains(" f "), "{}", page.text(".readout"));
+    for sort in ["mean", "peak", "cluster"] {
+        page.set("select[aria-label='order of the units']", sort);
+    }
+    page.wait("document.querySelector('.readout').textContent.includes('group')");
+    let shares = page.eval("[...document.querySelectorAll('.sat')].map((bar) => [...bar.children].reduce((sum, part) => sum + part.getBoundingClientRect().width, 0) / bar.clientWidth)");
+    assert!(shares.as_array().unwrap().iter().all(|s| s.as_f64().unwrap() > 0.98), "{shares}");
+    page.fine();
+    page.picture("text-gates");
+
+    // Cell: the numbers on the wires, a gate's sentence, a change and what follows.
+    page.open(&format!("{home}#view=cell&part=1&unit=5&t=30"));
+    page.wait("document.querySelectorAll('.cells .gate').length === 4");
+    page.click(".cells .gate[data-gate='f']");
+    page.wait(
+        "document.querySelector('.readout').textContent.includes('how much of the old cell state')",
+    );
+    page.wait("document.querySelectorAll('table.numbers').length === 3");
+    page.set("#edit-value", "2.5");
+    page.click("#edit-add");
+    page.wait("document.querySelectorAll('.cells .changed').length > 0");
+    page.wait(&format!("{LEGENDS_AND_LINES} === 1"));
+    page.key("ArrowRight", false);
+    page.fine();
+    page.picture("text-cell");
+    page.click("#play");
+    page.wait("document.getElementById('where').textContent.startsWith('step 33')");
+    page.click("#play");
+
+    // Gradient: three figures and the matrix; the slider changes the fresh cells.
+    page.open(&format!("{home}#view=gradient&t=100"));
+    page.wait(&format!("{LEGENDS_AND_LINES} === 3"));
+    page.wait("document.querySelectorAll('.heat > canvas').length === 1");
+    let before = page.text(".readout");
+    page.set("#radius", "0.3");
+    page.wait(&format!("document.querySelector('.readout').innerText.length > 60 && document.querySelector('.readout').innerText !== {before:?}"));
+    page.point(".heat > canvas");
+    page.wait("[...document.querySelectorAll('.readout')].some((p) => p.textContent.includes('with respect to'))");
+    page.fine();
+    page.picture("text-gradient");
+
+    // Match: a brushed span, units that stay on, places in all of the data.
+    page.open(&format!("{home}#view=match&part=1"));
+    page.wait("document.querySelectorAll('.text span').length === 288");
+    page.wait("document.querySelector('#threshold')");
+    page.drag(".text span[data-t='10']", ".text span[data-t='13']");
+    page.wait("location.hash.includes('a=10') && location.hash.includes('b=14')");
+    page.set("#threshold", "0.1");
+    page.wait("document.querySelectorAll('.ranks button').length > 0");
+    page.click("#search");
+    page.wait("[...document.querySelectorAll('.note')].some((p) => / places/.test(p.textContent))");
+    assert!(page.eval("document.querySelectorAll('.found button').length").as_u64().unwrap() > 0);
+    page.fine();
+    page.picture("text-match");
+
+    // Ablation: a unit off costs something, all units are ranked, the change shows everywhere.
+    page.open(&format!("{home}#view=ablation&part=1&unit=4"));
+    page.click("#off");
+    page.wait("document.querySelector('.readout').textContent.includes('bits per character')");
+    page.click("#rank-units");
+    page.wait(&format!("{LEGENDS_AND_LINES} === 1"));
+    page.picture("text-ablation");
+    page.click("#everywhere");
+    page.wait("document.getElementById('controls').textContent.includes('1 change applied')");
+    page.fine();
+
+    // Sample: a text, its alternatives, another way on.
+    page.open(&format!("{home}#view=sample"));
+    page.set("#prompt", "KING");
+    page.click("#write");
+    page.wait("document.querySelectorAll('.branch').length === 1");
+    page.click(".branch .text span:nth-child(9)");
+    page.click("#alternatives button:nth-child(2)");
+    page.wait("document.querySelectorAll('.branch').length === 2");
+    page.fine();
+    page.picture("text-sample");
+
+    // Training, by its digit; tabs by arrow keys.
+    page.open(&home);
+    page.key("8", false);
+    page.wait(&format!("{LEGENDS_AND_LINES} >= 3"));
+    assert!(page.text("#view").contains("finished"));
+    page.fine();
+    page.picture("text-training");
+    page.eval("document.querySelector('[role=tab][aria-selected=true]').focus()");
+    page.key("ArrowLeft", false);
+    page.wait("document.activeElement.id === 'tab-sample'");
+    assert_eq!(page.eval("document.querySelectorAll('[role=tab][tabindex=\"0\"]').length"), 1);
+}
+
+#[test]
+fn a_forecaster_is_explored() {
+    let Some(mut page) = Browser::start("a_forecaster_is_explored") else { return };
+    let server = serve(table_run());
+    let home = format!("http://{}/", server.address);
+    page.scheme("dark");
+    page.open(&home);
+    page.wait(&format!(
+        "{LEGENDS_AND_LINES} === 1 && document.querySelectorAll('.ranks button').length === 12"
+    ));
+    page.fine();
+    page.picture("table-units-dark");
+    for (view, ready) in [
+        ("gates", "document.querySelectorAll('.heat > canvas').length === 6"),
+        ("cell", "document.querySelectorAll('.cells .gate').length === 4"),
+        ("gradient", "document.querySelectorAll('.uplot').length === 3"),
+        ("match", "document.querySelector('.readout b')"),
+        ("ablation", "document.querySelector('#off')"),
+        ("forecast", "document.querySelectorAll('.uplot').length === 3"),
+        ("training", "document.querySelectorAll('.uplot').length >= 3"),
+    ] {
+        page.open(&format!("{home}#view={view}&t=10&unit=3"));
+        page.wait(ready);
+        page.fine();
+        page.picture(&format!("table-{view}-dark"));
+    }
+    // The forecast is the program's, and another row gives another.
+    page.open(&format!("{home}#view=forecast"));
+    page.wait(&format!("{LEGENDS_AND_LINES} === 3"));
+    let trace = server.asked("trace", &json!({}));
+    let first = trace["channels"][0]["forecast"][0].as_f64().unwrap();
+    let shown = page.text(".readout b");
+    let shown: f64 = shown.split(' ').next().unwrap().parse().unwrap();
+    assert!((shown - first).abs() <= 0.06 * 1.0_f64.max(first / 1000.0), "{shown} {first}");
+    page.set("input[aria-label='row after the window']", "100");
+    page.wait("document.querySelector('.readout').textContent.includes('mean absolute error')");
+    page.wait("location.hash.includes('from=100')");
+    // A change of the cell of a pooled model: the forecast with and without.
+    page.open(&format!("{home}#view=cell&t=10&unit=3"));
+    page.wait("document.querySelector('#edit-add')");
+    page.set("#edit-value", "3");
+    page.click("#edit-add");
+    page.wait(&format!("{LEGENDS_AND_LINES} === 1"));
+    page.fine();
+}
+
+#[test]
+fn it_fits_a_phone_and_does_not_jump() {
+    let Some(mut page) = Browser::start("it_fits_a_phone_and_does_not_jump") else { return };
+    let server = serve(text_run());
+    page.size(390, 844, true);
+    for view in ["units", "gates", "cell", "gradient", "match", "ablation", "sample", "training"] {
+        page.open(&format!("http://{}/#view={view}&t=30", server.address));
+        page.wait("document.querySelector('#view .panel')");
+        page.wait("document.querySelector('.legend, .cells, .uplot, #off, #prompt, .ranks')");
+        // No sideways scrolling of the page; what is wide scrolls within itself.
+        let wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
+        let out = "[...document.querySelectorAll('#view *, #controls *')].filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.strip, .scroll, .u-over, svg, .uplot')).map((e) => e.outerHTML.slice(0, 90)).slice(0, 3)";
+        assert_eq!(page.eval(wide), 0, "{view}: {}", page.eval(out));
+        page.fine();
+        page.picture(&format!("phone-{view}"));
+    }
+    page.size(1280, 800, false);
+    page.open(&format!("http://{}/", server.address));
+    page.wait("document.querySelectorAll('.ranks button').length > 10");
+    let shifts = "new Promise((done) => { let sum = 0; new PerformanceObserver((list) => { for (const one of list.getEntries()) if (!one.hadRecentInput) sum += one.value; }).observe({type: 'layout-shift', buffered: true}); setTimeout(() => done(sum), 500); })";
+    let shift = page.eval(shifts).as_f64().unwrap();
+    println!("layout shift {shift}");
+    assert!(shift < 0.1, "the page jumps: {shift}");
+    for _ in 0..4 {
+        page.key("Tab", false);
+    }
+    let outline = page.eval("getComputedStyle(document.activeElement).outlineStyle");
+    assert_eq!(outline, "solid", "the focus can be seen");
+    let unnamed = "[...document.querySelectorAll('button, input, select, textarea')].filter((e) => !e.closest('[hidden]') && !e.innerText && !e.ariaLabel && !e.labels?.length).map((e) => e.outerHTML)";
+    assert_eq!(page.eval(unnamed), json!([]));
+}
+
+#[test]
+fn a_run_that_goes_away_is_told_on_the_page() {
+    let Some(mut page) = Browser::start("a_run_that_goes_away_is_told_on_the_page") else { return };
+    let run = copy_of(text_run());
+    let mut server = serve(run.path());
+    page.open(&format!("http://{}/", server.address));
+    page.wait("document.querySelectorAll('.ranks button').length > 10");
+    std::fs::remove_dir_all(run.path()).unwrap();
+    page.wait("document.getElementById('banner').innerText.includes('not there any more')");
+    page.key("ArrowRight", false);
+    assert!(page.text("#where").starts_with("step 2 "));
+    server.end();
+    page.wait("document.getElementById('banner').innerText.includes('does not answer')");
+}
+
+#[test]
+fn an_exported_page_opens_from_disk_and_asks_nobody() {
+    let Some(mut page) = Browser::start("an_exported_page_opens_from_disk_and_asks_nobody") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    for (name, run) in [("text", text_run()), ("table", table_run())] {
+        let subject = recurve_web::Subject { run, data: None, threads: 2 };
+        let file = folder.path().join(format!("{name}.html"));
+        std::fs::write(&file, recurve_web::export(subject).unwrap()).unwrap();
+        let views: &[(&str, &str)] = &[
+            ("units", "document.querySelectorAll('.ranks button').length >= 12"),
+            ("gates", "document.querySelectorAll('.heat > canvas').length === 6"),
+            ("cell", "document.querySelectorAll('.cells .gate').length === 4"),
+            ("gradient", "document.querySelectorAll('.uplot').length >= 3"),
+            ("match", "document.querySelector('.readout b')"),
+            ("training", "document.querySelectorAll('.uplot').length >= 3"),
+        ];
+        for (view, ready) in views {
+            page.requests.clear();
+            page.open(&format!("file://{}#view={view}", file.display()));
+            page.wait(ready);
+            page.fine();
+            let away = page.requests.iter().find(|url| {
+                !["file:", "data:", "about:", "blob:"].iter().any(|own| url.starts_with(own))
+            });
+            assert_eq!(away, None);
+        }
+        page.picture(&format!("export-{name}"));
+        let tabs = page.text("#tabs");
+        assert!(!tabs.contains("Ablation") && !tabs.contains("Sample"), "{tabs}");
+    }
+}
