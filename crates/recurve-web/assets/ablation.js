@@ -23,7 +23,7 @@ export const ablation = {
         el("p", { class: "lead" }, "The loss is measured on pieces that did not train the model. A unit that is off keeps h and c at zero."),
         controls, list, cost, place, note),
       el("section", { class: "panel" }, el("h2", {}, "Which units matter"),
-        el("p", { class: "lead" }, "Every unit of the layer is switched off in turn; the bars say how much the loss grows."), progress, ranks)));
+        el("p", { class: "lead" }, "Every unit of the layer is switched off in turn; the line says how much the loss grows."), progress, ranks)));
 
     function buildControls() {
       if (!facts()) { controls.replaceChildren(el("p", { class: "note" }, "The gates of this cell are not known to the explorer.")); return; }

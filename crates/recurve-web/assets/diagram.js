@@ -34,8 +34,8 @@ export function diagram(facts, now, was, chosen, choose) {
   let height = 360;
   if (facts.has_c) {
     wire("M 30 62 H 848", true);
-    value(30, 44, "c_before", "c′");
-    value(868, 44, "c", "c", "end");
+    value(30, 34, "c_before", "c′");
+    value(868, 34, "c", "c", "end");
     wire("M 30 318 H 640");
     value(30, 344, "h_before", "h′");
     wire("M 140 356 V 324");
@@ -76,8 +76,8 @@ export function diagram(facts, now, was, chosen, choose) {
     value(868, 344, "h", "h", "end");
   } else if (names.includes("z")) {
     wire("M 30 62 H 848", true);
-    value(30, 44, "h_before", "h′");
-    value(868, 44, "h", "h", "end");
+    value(30, 34, "h_before", "h′");
+    value(868, 34, "h", "h", "end");
     wire("M 30 318 H 640");
     wire("M 140 356 V 324");
     text(150, 350, "x", "name", "start");
