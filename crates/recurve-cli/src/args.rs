@@ -32,6 +32,8 @@ Exit codes: 0 done, 1 the work failed, 2 the command line or the data is wrong,
 pub(crate) enum Verb {
     /// Train a model on a CSV file or a text, and report how good it is.
     Train(Train),
+    /// Train RNN, GRU, LSTM, xLSTM, TCN and Transformer of equal size on a file: is an LSTM right for it?
+    Compare(Compare),
     /// Measure a trained model beside the naive baselines.
     Eval(Eval),
     /// Forecast what comes after the last row of a table.
@@ -117,6 +119,31 @@ pub(crate) struct Explore {
     pub(crate) data: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) threads: Threads,
+}
+
+/// `recurve compare`
+#[derive(Debug, Args)]
+pub(crate) struct Compare {
+    /// The file to train on, as for `recurve train`.
+    pub(crate) data: PathBuf,
+    /// What to learn; guessed from the file if absent.
+    #[arg(long, value_name = "TASK")]
+    pub(crate) task: Option<String>,
+    /// Read settings from this file. The LSTM of model.hidden and model.layers says how many weights all have.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Change one setting, such as train.epochs=20; may be given many times, and wins over --config.
+    #[arg(long, value_name = "KEY=VALUE", action = ArgAction::Append)]
+    pub(crate) set: Vec<String>,
+    /// Trainings of each, from different random weights; the table shows the one in the middle.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) seeds: u32,
+    /// Threads to use; all if absent. The number changes the time, never the result.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) threads: Option<u32>,
+    /// Show no progress and no notes.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
 }
 
 /// `recurve export`

@@ -36,6 +36,7 @@ fn main() -> ExitCode {
 fn run(verb: &Verb, json: bool) -> Result<u8> {
     match verb {
         Verb::Train(args) => return verbs::train::run(args, json),
+        Verb::Compare(args) => return verbs::compare::run(args, json),
         Verb::Eval(args) => verbs::eval::run(args, json)?,
         Verb::Forecast(args) => verbs::forecast::run(args, json)?,
         Verb::Generate(args) => verbs::generate::run(args, json)?,

@@ -43,6 +43,7 @@ mod layers;
 mod memory;
 mod network;
 mod parameters;
+pub mod seq2seq;
 mod session;
 mod state;
 

@@ -173,7 +173,7 @@ impl Entries {
         self.add_linear(&format!("{name}.output"), width, width)
     }
 
-    fn add_linear(&mut self, name: &str, input: usize, output: usize) -> Result<()> {
+    pub(crate) fn add_linear(&mut self, name: &str, input: usize, output: usize) -> Result<()> {
         self.add(format!("{name}.weight"), &[output, input], Role::LinearWeights)?;
         self.add(format!("{name}.bias"), &[output], Role::LinearBias)
     }
@@ -183,7 +183,12 @@ impl Entries {
         self.add(format!("{name}.shift"), &[width], Role::Shift)
     }
 
-    fn add(&mut self, name: String, shape: &[usize], role: Role) -> Result<()> {
+    /// Puts `prefix` before all names.
+    pub(crate) fn prefix(&mut self, prefix: &str) {
+        self.entries.iter_mut().for_each(|entry| entry.name.insert_str(0, prefix));
+    }
+
+    pub(crate) fn add(&mut self, name: String, shape: &[usize], role: Role) -> Result<()> {
         let size = shape.iter().try_fold(1_usize, |size, n| size.checked_mul(*n));
         let end = size.and_then(|size| size.checked_add(self.len())).filter(|end| *end < 1 << 40);
         let Some(end) = end else {

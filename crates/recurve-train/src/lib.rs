@@ -13,6 +13,8 @@
 //! is one file that is whole or absent, as [`atomic`] writes all files. [`metrics`] and [`baseline`] say how good a model is, always
 //! beside a naive one. [`profile`] says where the time of a training went. [`generate`] makes the long-time-lag tasks of the literature.
 //!
+//! [`compare`] trains architectures side by side.
+//!
 //! [`config`], [`task`] and [`trainer`] put them together, [`run`] is the folder they write, and
 //! [`model_file`] the one file that is enough to predict:
 //!
@@ -47,6 +49,7 @@ pub mod atomic;
 pub mod baseline;
 pub mod checkpoint;
 pub mod clip;
+pub mod compare;
 pub mod config;
 pub mod data;
 pub mod error;

@@ -17,7 +17,7 @@ use recurve_kernels::{
 use std::ops::Range;
 
 /// Where the weights of a direction lie among those of the model.
-pub(super) struct Ranges {
+pub(crate) struct Ranges {
     w: Range<usize>,
     r: Range<usize>,
     b: Range<usize>,
@@ -28,7 +28,7 @@ pub(super) struct Ranges {
 }
 
 impl Ranges {
-    pub(super) fn new(entries: &Entries, prefix: &str) -> Self {
+    pub(crate) fn new(entries: &Entries, prefix: &str) -> Self {
         let range = |name: &str| {
             entries.get(&format!("{prefix}.{name}")).map_or(0..0, |entry| entry.range.clone())
         };
@@ -43,13 +43,13 @@ impl Ranges {
     }
 
     /// All weights of the direction.
-    fn whole(&self) -> Range<usize> {
+    pub(crate) fn whole(&self) -> Range<usize> {
         let parts = [&self.r, &self.b, &self.b_r, &self.p];
         self.w.start..parts.iter().map(|part| part.end).max().unwrap_or(self.w.end)
     }
 
     /// The same places counted from the first.
-    fn counted_from_first(&self) -> Self {
+    pub(crate) fn counted_from_first(&self) -> Self {
         let shift = |range: &Range<usize>| match range.is_empty() {
             true => 0..0,
             false => range.start - self.w.start..range.end - self.w.start,
@@ -64,7 +64,7 @@ impl Ranges {
         }
     }
 
-    fn read<'a, E>(&self, values: &'a [E]) -> Weights<'a, E> {
+    pub(crate) fn read<'a, E>(&self, values: &'a [E]) -> Weights<'a, E> {
         let part = |range: &Range<usize>| &values[range.clone()];
         Weights {
             w: part(&self.w),
@@ -76,7 +76,7 @@ impl Ranges {
     }
 
     /// The parts of a gradient. They stand one after the other, in the order of the fields.
-    fn write<'a, E>(&self, values: &'a mut [E]) -> WeightsMut<'a, E> {
+    pub(crate) fn write<'a, E>(&self, values: &'a mut [E]) -> WeightsMut<'a, E> {
         let mut rest = &mut values[self.w.start..];
         let mut part = |range: &Range<usize>| {
             let (head, tail) = std::mem::take(&mut rest).split_at_mut(range.len());

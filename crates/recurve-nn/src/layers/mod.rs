@@ -22,6 +22,7 @@ mod transformer;
 mod weight_drop;
 
 pub(crate) use attention_pool::AttentionPool;
+pub(crate) use direction::Ranges;
 pub(crate) use dropout::{Dropout, Mask};
 pub(crate) use embedding::Embedding;
 pub(crate) use linear::Linear;

@@ -165,6 +165,25 @@ impl Trainer {
         Ok(self)
     }
 
+    /// Puts another model in the place of this one, for the same data: one that reads and gives as many
+    /// values. It starts from random weights.
+    ///
+    /// # Errors
+    /// The description is not sound.
+    pub(crate) fn reshape(&mut self, description: Description) -> Result<()> {
+        let mut model = Model::new(description).map_err(unsound)?;
+        start::initialise(&mut model, &self.config.initialise, self.config.train.seed)?;
+        self.learner.begin(&mut model)?;
+        let (engine, memory) = (self.network.engine(), self.network.memory());
+        self.network = Network::new(model.description(), engine).map_err(unsound)?;
+        self.network.set_memory(memory);
+        self.optimiser = Optimiser::new(self.config.optimiser, model.values().len())?
+            .without_decay(&start::without_decay(&model))?
+            .with_engine(engine);
+        self.model = model;
+        Ok(())
+    }
+
     /// Starts from the weights of another run instead of random ones.
     ///
     /// # Errors

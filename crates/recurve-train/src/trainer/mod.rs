@@ -97,6 +97,23 @@ impl Trainer {
         self.model.values().len()
     }
 
+    /// The model as it stands.
+    pub fn model(&self) -> &Model<f32> {
+        &self.model
+    }
+    /// The instructions and threads that train it.
+    pub(crate) fn engine(&self) -> recurve_nn::Engine {
+        self.network.engine()
+    }
+    /// Steps of a batch, those of all its sequences together.
+    pub(crate) fn batch_rows(&self) -> usize {
+        self.learner.rows(&self.config)
+    }
+    /// Steps of the longest sequence, about.
+    pub(crate) fn longest(&self) -> usize {
+        self.batch_rows().div_ceil(self.config.train.batch)
+    }
+
     /// Makes [`Trainer::train`] measure where its time goes; not, at first.
     pub fn set_profiled(&mut self, wanted: bool) {
         self.profiled = wanted;

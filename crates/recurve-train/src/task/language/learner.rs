@@ -101,7 +101,7 @@ impl Learner for LanguageLearner {
         gradients: &mut [f32],
     ) -> Result<Learned> {
         if at.batch == 0 {
-            self.state.reset();
+            self.state = State::zero(network.description(), self.batch);
         }
         // A few thousand tokens are copied in less time than a thread takes to hand them over.
         let tokens = {
