@@ -2,12 +2,14 @@
 
 mod support;
 
+use recurve_interop::graph::{Array, GraphSession, Value};
 use recurve_interop::{Imported, Options, keras, open, open_bytes};
 use recurve_nn::{
     Batch, Bias, CellKind, Description, Element, Engine, Input, InputKind, Merge, Mode, Model,
     Network, Pooling, Recurrent, State,
 };
 use std::path::Path;
+use std::sync::Arc;
 use support::{Golden, assert_close, cases, say, shared};
 
 const KERAS: &str = "models/fixtures/keras";
@@ -45,27 +47,32 @@ impl Given {
 }
 
 /// A model at work.
-struct Running<E: Element> {
-    network: Network<E>,
-    state: State<E>,
+enum Running<E: Element> {
+    Layers(Box<Network<E>>, State<E>),
+    Graph(Box<GraphSession<E>>),
 }
 
 impl<E: Element> Running<E> {
     fn new(file: &Path, batch: usize) -> Result<Self, String> {
         let imported = open(file, &Options::default()).and_then(|foreign| foreign.import());
-        let Imported::Layers(layers) = imported.map_err(|error| error.to_string())? else {
-            return Err("a graph".into());
+        let layers = match imported.map_err(|error| error.to_string())? {
+            Imported::Layers(layers) => layers,
+            Imported::Graph(graph) => {
+                let engine = Engine::detect().unwrap();
+                return Ok(Self::Graph(Box::new(GraphSession::new(Arc::new(graph), engine))));
+            }
         };
         let description = layers.model.description();
         let mut network = Network::new(description, Engine::detect().unwrap()).unwrap();
         network.load(layers.model.values(), false);
         let state = State::zero(description, batch);
-        Ok(Self { network, state })
+        Ok(Self::Layers(Box::new(network), state))
     }
     /// Sets the states, `[B, H]` each, in the order of Keras: h, c, of each direction.
     fn begin(&mut self, states: &[Vec<f64>]) {
+        let Self::Layers(_, state) = self else { panic!("a graph whose states are inputs") };
         let mut states = states.iter();
-        for part in self.state.parts_mut() {
+        for part in state.parts_mut() {
             for to in [&mut part.h, &mut part.c].into_iter().filter(|to| !to.is_empty()) {
                 let from = states.next().expect("a state");
                 to.iter_mut().zip(from).for_each(|(to, from)| *to = E::from_f64(*from));
@@ -74,22 +81,61 @@ impl<E: Element> Running<E> {
         assert!(states.next().is_none());
     }
     fn states(&self) -> Vec<Vec<E>> {
-        let parts = self.state.parts().iter();
+        let Self::Layers(_, state) = self else { return vec![] };
+        let parts = state.parts().iter();
         parts.flat_map(|part| [part.h.clone(), part.c.clone()]).filter(|s| !s.is_empty()).collect()
     }
+    /// Whether a sequence can be run piece by piece.
+    fn streams(&self) -> bool {
+        match self {
+            Self::Layers(network, _) => {
+                network.description().stacks().all(|stack| !stack.bidirectional)
+                    && !network.description().is_pooled()
+            }
+            Self::Graph(session) => !session.graph().states.is_empty(),
+        }
+    }
+    fn reset(&mut self) {
+        match self {
+            Self::Layers(_, state) => state.reset(),
+            Self::Graph(session) => session.reset(),
+        }
+    }
     /// Runs on from the states; gives the outputs in the order of Keras.
-    fn run(&mut self, given: &Given) -> Vec<E> {
+    fn run(&mut self, given: &Given) -> Vec<Vec<E>> {
         let (batch, steps) = (given.batch, given.steps);
-        let tokens: Vec<u32> = given.values.iter().map(|token| *token as u32).collect();
-        let tokens = turned(&tokens, batch, steps);
         let values: Vec<E> = given.values.iter().map(|value| E::from_f64(*value)).collect();
-        let values = turned(&values, batch, steps);
-        let is_tokens = matches!(self.network.description().input, InputKind::Tokens { .. });
-        assert_eq!(is_tokens, given.tokens);
-        let input = if given.tokens { Input::Tokens(&tokens) } else { Input::Values(&values) };
-        let rows = Batch::new(steps, batch, input);
-        let y = self.network.forward(&rows, Some(&mut self.state), Mode::Infer).unwrap().to_vec();
-        if self.network.description().is_pooled() { y } else { turned(&y, steps, batch) }
+        match self {
+            Self::Layers(network, state) => {
+                let tokens: Vec<u32> = given.values.iter().map(|token| *token as u32).collect();
+                let (tokens, values) =
+                    (turned(&tokens, batch, steps), turned(&values, batch, steps));
+                let is_tokens = matches!(network.description().input, InputKind::Tokens { .. });
+                assert_eq!(is_tokens, given.tokens);
+                let input =
+                    if given.tokens { Input::Tokens(&tokens) } else { Input::Values(&values) };
+                let rows = Batch::new(steps, batch, input);
+                let y = network.forward(&rows, Some(state), Mode::Infer).unwrap().to_vec();
+                let pooled = network.description().is_pooled();
+                vec![if pooled { y } else { turned(&y, steps, batch) }]
+            }
+            Self::Graph(session) => {
+                let (name, shape) = {
+                    let graph = session.graph();
+                    let port = &graph.inputs[graph.data_inputs()[0]];
+                    (port.name.clone(), vec![batch, steps, given.values.len() / batch / steps])
+                };
+                let x = if given.tokens {
+                    let tokens = given.values.iter().map(|token| *token as i64).collect();
+                    Value::Integers(Array::new(vec![batch, steps], tokens).unwrap())
+                } else {
+                    Value::Reals(Array::new(shape, values).unwrap())
+                };
+                let all = session.run(&[(&name, x)]).unwrap_or_else(|error| panic!("{error}"));
+                let places = session.graph().data_outputs();
+                places.iter().map(|at| all[*at].reals().unwrap().data.to_vec()).collect()
+            }
+        }
     }
 }
 
@@ -103,12 +149,14 @@ fn check<E: Element>(file: &Path, io: &Golden, tolerance: f64) -> Result<(), Str
         running.begin(&states);
     }
     let outputs: Vec<Vec<f64>> = (1..5).map_while(|at| io.find(&format!("out{at}"))).collect();
-    assert_close(&running.run(&given), &io.get("y"), tolerance, &what("y"));
-    for (at, (state, expected)) in running.states().iter().zip(&outputs).enumerate() {
-        assert_close(state, expected, tolerance, &what(&format!("state {at}")));
+    let y = running.run(&given);
+    assert_close(&y[0], &io.get("y"), tolerance, &what("y"));
+    let rest = y[1..].iter().cloned().chain(running.states());
+    for (at, (found, expected)) in rest.zip(&outputs).enumerate() {
+        assert_close(&found, expected, tolerance, &what(&format!("output {at}")));
     }
     if let Some(second) = io.find("y_second_call") {
-        assert_close(&running.run(&given), &second, tolerance, &what("second call"));
+        assert_close(&running.run(&given)[0], &second, tolerance, &what("second call"));
     }
     if let Some(pieces) = io.find("chunk_lens") {
         running.begin(&states);
@@ -116,7 +164,7 @@ fn check<E: Element>(file: &Path, io: &Golden, tolerance: f64) -> Result<(), Str
             (0, vec![vec![]; given.batch], vec![vec![]; states.len()]);
         for piece in pieces {
             let end = at + piece as usize;
-            let y = running.run(&given.part(at, end));
+            let y = running.run(&given.part(at, end)).remove(0);
             let row = y.len() / given.batch;
             all.iter_mut().zip(y.chunks(row)).for_each(|(all, y)| all.extend_from_slice(y));
             after.iter_mut().zip(running.states()).for_each(|(all, state)| all.extend(state));
@@ -126,6 +174,23 @@ fn check<E: Element>(file: &Path, io: &Golden, tolerance: f64) -> Result<(), Str
         for (at, states) in after.iter().enumerate() {
             let key = format!("chunk_s{at}");
             assert_close(states, &io.get(&key), tolerance, &what(&key));
+        }
+    }
+    if running.streams() && states.is_empty() {
+        // One step at a time, for every sequence.
+        running.reset();
+        let mut last = vec![];
+        let mut all = vec![vec![]; given.batch];
+        for at in 0..given.steps {
+            last = running.run(&given.part(at, at + 1)).remove(0);
+            let row = last.len() / given.batch;
+            all.iter_mut().zip(last.chunks(row)).for_each(|(all, y)| all.extend_from_slice(y));
+        }
+        let (y, all) = (io.get("y"), all.concat());
+        let found = if y.len() == all.len() { all } else { last };
+        // A masked first step repeats an output that a piece does not know.
+        if !what("").contains("mask") {
+            assert_close(&found, &y, tolerance, &what("step by step"));
         }
     }
     Ok(())
@@ -142,8 +207,9 @@ fn models_of_keras_3() {
         let narrow = Golden::read(&folder.join("io_f32.safetensors"));
         for file in ["model.keras", "model.h5"] {
             let file = folder.join(file);
-            // Keras keeps a constant of this function in 32 bits.
-            let tolerance = if name.contains("gelu") { 1e-8 } else { 1e-12 };
+            // Keras keeps a constant of this function in 32 bits; then 1e-8 is the distance, not the ratio.
+            let largest = wide.get("y").iter().fold(0.0_f64, |most, y| most.max(y.abs()));
+            let tolerance = if name.contains("gelu") { 1e-8 / largest } else { 1e-12 };
             match check::<f64>(&file, &wide, tolerance) {
                 Ok(()) => {
                     check::<f32>(&file, &narrow, 5e-6).unwrap();
@@ -153,8 +219,8 @@ fn models_of_keras_3() {
             }
         }
     }
-    say(format_args!("{run} files run, {} refused", refused.len()));
-    assert!(run > 0);
+    assert!(refused.is_empty(), "{refused:#?}");
+    say(format_args!("{run} files run"));
 }
 
 #[test]
@@ -166,10 +232,8 @@ fn models_of_keras_2() {
         let io = Golden::read(&folder.join("io.safetensors"));
         for file in ["model.keras", "model.h5", "cudnn.weights.h5"] {
             let file = folder.join(file);
-            if file.exists()
-                && let Err(error) = check::<f32>(&file, &io, 5e-6)
-            {
-                say(format_args!("{error}"));
+            if file.exists() {
+                check::<f32>(&file, &io, 5e-6).unwrap();
             }
         }
     }
@@ -192,7 +256,7 @@ fn a_model_that_goes_there_and_back_is_the_same_to_the_bit() {
         let Some(folder) = shared(folder) else { return };
         for case in cases(&folder) {
             let file = folder.join(case["folder"].as_str().unwrap()).join("model.keras");
-            if Running::<f32>::new(&file, 1).is_err() {
+            if !matches!(Running::<f32>::new(&file, 1), Ok(Running::Layers(..))) {
                 continue;
             }
             let name = file.display().to_string();

@@ -10,8 +10,8 @@ mod torch;
 pub(crate) use torch::read_back as read_torch;
 
 use crate::error::{Error, Result};
-use crate::onnx;
 use crate::tensors::Tensors;
+use crate::{keras, onnx};
 use recurve_nn::{
     CellKind, Connection, Description, Element, Initial, Layer, Merge, Model, Recurrent,
 };
@@ -26,6 +26,8 @@ pub enum Target {
     Onnx,
     /// Weights under the names of PyTorch, and a module in Python that loads them.
     Torch,
+    /// An archive of Keras 3 with a sequential model, and its weights alone.
+    Keras,
     /// NumPy arrays under the names of Recurve.
     Npz,
 }
@@ -47,6 +49,10 @@ pub fn export<E: Element>(model: &Model<E>, target: Target, name: &str) -> Resul
     let file = |end: &str, bytes: Vec<u8>| Written { name: format!("{name}{end}"), bytes };
     Ok(match target {
         Target::Onnx => vec![file(".onnx", onnx::write(model)?)],
+        Target::Keras => vec![
+            file(".keras", keras::archive(model)?),
+            file(".weights.h5", keras::weights(model)?),
+        ],
         Target::Npz => vec![file(".npz", npz::write(model)?)],
         Target::Torch => {
             let weights = format!("{name}.safetensors");

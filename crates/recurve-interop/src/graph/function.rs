@@ -36,6 +36,18 @@ pub enum Function {
     HardSigmoid(f64, f64),
     /// `gamma (alpha exp(x) - alpha)` below 0, `gamma x` above.
     Selu(f64, f64),
+    /// `x`, between the two.
+    Between(f64, f64),
+    /// `x / (1 + exp(-x))`
+    Silu,
+    /// `x` times the probability that a normal variable is below it.
+    Gelu,
+    /// The same with the probability as a hyperbolic tangent.
+    GeluTanh,
+    /// `x` times its hard sigmoid with a slope of a sixth.
+    HardSilu,
+    /// `x tanh(softplus x)`
+    Mish,
 }
 
 impl Function {
@@ -89,6 +101,15 @@ impl Function {
                     alpha * x.exp_m1()
                 }
             }
+            Self::Between(least, most) => x.clamp(least, most),
+            Self::Silu => x * Self::Sigmoid.wide(x),
+            Self::Gelu => 0.5 * x * (1.0 + erf(x * std::f64::consts::FRAC_1_SQRT_2)),
+            Self::GeluTanh => {
+                let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x);
+                0.5 * x * (1.0 + inner.tanh())
+            }
+            Self::HardSilu => x * Self::HardSigmoid(1.0 / 6.0, 0.5).wide(x),
+            Self::Mish => x * Self::Softplus.wide(x).tanh(),
             Self::Affine(alpha, beta) => alpha * x + beta,
             Self::ScaledTanh(alpha, beta) => alpha * (beta * x).tanh(),
             Self::HardSigmoid(alpha, beta) => (alpha * x + beta).clamp(0.0, 1.0),

@@ -8,6 +8,7 @@
 //! those it reads.
 
 mod function;
+mod masks;
 mod moving;
 mod numbers;
 mod op;

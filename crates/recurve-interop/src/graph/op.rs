@@ -1,6 +1,7 @@
 //! The operators of a graph.
 
 use super::function::Function;
+use super::masks;
 use super::moving::{self, Cut, Filling};
 use super::numbers::{self, Binary, Comparison, Reduction};
 use super::products::{self, Conv, Gemm, Kept};
@@ -17,39 +18,79 @@ use recurve_nn::{Element, Engine};
 pub enum Op {
     Identity,
     Transpose(Option<Vec<i64>>),
-    Reshape { zero: bool },
+    Reshape {
+        zero: bool,
+    },
     Flatten(i64),
     Squeeze(Option<Vec<i64>>),
     Unsqueeze(Option<Vec<i64>>),
     Concat(i64),
     Slice(Option<Vec<[i64; 3]>>),
-    Split { axis: i64, sizes: Option<Vec<i64>>, parts: usize },
+    Split {
+        axis: i64,
+        sizes: Option<Vec<i64>>,
+        parts: usize,
+    },
     Gather(i64),
     Expand,
     Tile,
-    Pad { filling: Filling, pads: Option<Vec<i64>>, with: Option<f64> },
-    Shape { start: i64, end: Option<i64> },
+    Pad {
+        filling: Filling,
+        pads: Option<Vec<i64>>,
+        with: Option<f64>,
+    },
+    Shape {
+        start: i64,
+        end: Option<i64>,
+    },
     Size,
     ConstantOfShape(Value<f64>),
     Range,
     Cast(Kind),
     Function(Function),
-    Clip { min: Option<f64>, max: Option<f64> },
+    Clip {
+        min: Option<f64>,
+        max: Option<f64>,
+    },
     Binary(Binary),
     Compare(Comparison),
     And,
     Or,
     Not,
     Where,
-    Softmax { axis: i64, joined: bool, logarithm: bool },
-    Reduce { how: Reduction, axes: Option<Vec<i64>>, keep: bool },
-    ArgMax { axis: i64, keep: bool },
-    LayerNorm { axis: i64, epsilon: f64 },
+    Softmax {
+        axis: i64,
+        joined: bool,
+        logarithm: bool,
+    },
+    Reduce {
+        how: Reduction,
+        axes: Option<Vec<i64>>,
+        keep: bool,
+    },
+    ArgMax {
+        axis: i64,
+        keep: bool,
+    },
+    LayerNorm {
+        axis: i64,
+        epsilon: f64,
+    },
     MatMul,
     Gemm(Gemm),
     Conv(Conv),
     Recurrent(RecurrentOp),
-    If { then: Subgraph, otherwise: Subgraph },
+    /// The steps of `x [B, T, I]` that a mask `[B, T]` keeps, each sequence from its beginning on, and how
+    /// many they are `[B]`.
+    Compact,
+    /// The reverse: steps in their places. A step that is masked repeats the one before it, or is zero.
+    Spread {
+        zero: bool,
+    },
+    If {
+        then: Subgraph,
+        otherwise: Subgraph,
+    },
 }
 
 /// What a node keeps from run to run: packed weights.
@@ -213,6 +254,8 @@ impl Op {
                 Machine::Recurrent(own) => op.run(engine, own, inputs.0),
                 _ => unreachable!("a recurrent layer has its machine"),
             },
+            Self::Compact => masks::compact(inputs.get(0)?, inputs.get(1)?),
+            Self::Spread { zero } => one(masks::spread(inputs.get(0)?, inputs.get(1)?, *zero)),
             Self::If { .. } => unreachable!("a session runs the branches"),
         }
     }

@@ -313,8 +313,6 @@ impl Reader {
             return Err(Error::refused("`time_major`; the batch comes first in what is read"));
         }
         keys.seen("return_state");
-        // Without masks this changes nothing, and masks are not read.
-        keys.seen("zero_output_for_mask");
         let (mut cells, mut stacked) = (vec![], false);
         if class == "rnn" {
             let (class, config) = object(keys.value("cell")?)?;
@@ -348,6 +346,7 @@ impl Reader {
             stacked,
             sequences: keys.flag("return_sequences", false)?,
             backwards: keys.flag("go_backwards", false)?,
+            zero_where_masked: keys.flag("zero_output_for_mask", false)?,
         })
     }
 
@@ -412,7 +411,9 @@ impl Reader {
             "relu" => Activation::Relu,
             "relu6" => Activation::Relu6,
             "leaky_relu" | "LeakyReLU" => {
-                let slope = if name == "LeakyReLU" { constant("alpha", 0.3) } else { 0.2 };
+                // TensorFlow keeps this constant in 32 bits, in models of 64 bits too.
+                let own = f64::from(0.2_f32);
+                let slope = if name == "LeakyReLU" { constant("alpha", 0.3) } else { own };
                 Activation::LeakyRelu { slope: constant("negative_slope", slope) }
             }
             "elu" | "ELU" => Activation::Elu { alpha: constant("alpha", 1.0) },

@@ -6,6 +6,7 @@
 
 mod config;
 mod export;
+mod graph;
 mod keys;
 mod layers;
 mod plan;
@@ -18,7 +19,7 @@ pub use export::{archive, weights};
 use crate::archive::Archive;
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
-use crate::foreign::{Contents, Format, Options, Refusal};
+use crate::foreign::{Contents, Format, MakeGraph, Options, Refusal};
 use crate::hdf5::{self, File, Object, Value};
 use crate::source::Source;
 use crate::tensors::{Data, Tensor, Tensors};
@@ -123,17 +124,25 @@ fn contents(
     }
     let store = variables::Store::new(file.root(), &tensors)?;
     let kind = Version::of(version.as_deref());
-    let (mut found, mut unlike) = (vec![], None);
+    let (mut found, mut graph) = (vec![], None::<Arc<MakeGraph>>);
     if let Some(config) = config {
         let plan = config::parse(&config, kind, &options.limits)?;
         match layers::found(&plan, &store)? {
             Ok(layers) => found = layers,
-            Err(why) => unlike = Some(why),
+            Err(why) => {
+                texts.insert("graph_because".to_owned(), why.0);
+                let steps = plan.steps.iter().cloned();
+                let pairs = steps.map(|step| {
+                    let told = |error: Error| error.within(format_args!("layer `{}`", step.name));
+                    let weights = store.of(&step).map_err(told)?;
+                    Ok((step, weights))
+                });
+                let layers = pairs.collect::<Result<Vec<_>>>()?;
+                graph = Some(Arc::new(move || graph::graph(&plan, &layers)));
+            }
         }
         texts.insert("model_config".to_owned(), config);
-        if let Some(why) = unlike {
-            refused.push(Refusal { name: plan.input, why: why.0 });
-        } else if let Some(tensor) = store.left() {
+        if let Some(tensor) = store.left() {
             let why = "weights that belong to no layer of the configuration".to_owned();
             refused.push(Refusal { name: tensor.name.clone(), why });
         }
@@ -150,7 +159,7 @@ fn contents(
         found,
         refused,
         ordered: true,
-        graph: None,
+        graph,
         exact: None,
     })
 }

@@ -54,6 +54,7 @@ pub(super) struct Rnn {
     pub(super) stacked: bool,
     pub(super) sequences: bool,
     pub(super) backwards: bool,
+    pub(super) zero_where_masked: bool,
 }
 
 /// The cell of a recurrent layer.

@@ -136,7 +136,13 @@ fn step(
         || numbered && matches!(class.0, "lstm" | "gru" | "simple_rnn" | "bidirectional");
     if recurrent {
         let (cell, assumed) = cell(first, version)?;
-        let rnn = Rnn { cells: vec![cell], stacked: false, sequences: true, backwards: false };
+        let rnn = Rnn {
+            cells: vec![cell],
+            stacked: false,
+            sequences: true,
+            backwards: false,
+            zero_where_masked: false,
+        };
         let kind = if bidirectional {
             let backward = Rnn { backwards: true, ..rnn.clone() };
             Kind::Bidirectional { forward: rnn, backward, merge: Some(Merge::Concat) }
