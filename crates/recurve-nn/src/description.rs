@@ -141,7 +141,8 @@ pub enum Pooling {
     Attention,
 }
 
-/// A stack of recurrent layers of equal size.
+/// A stack of recurrent layers of equal size. Layers of different sizes are several stacks, one on the
+/// other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recurrent {

@@ -46,6 +46,7 @@ mod parameters;
 pub mod seq2seq;
 mod session;
 mod state;
+mod trace;
 
 pub use batch::{Batch, Input, Order};
 pub use cells::WithCell;
@@ -63,3 +64,4 @@ pub use recurve_kernels::{
 };
 pub use session::Session;
 pub use state::{Part, State};
+pub use trace::{LayerTrace, Trace};

@@ -1,6 +1,7 @@
 //! A model at work: forward, and backward through time.
 
 mod check;
+mod look;
 
 use crate::batch::{Batch, Input, Order};
 use crate::description::{Description, InputKind, Layer, Pooling};
@@ -29,6 +30,8 @@ pub struct Network<E: Element> {
     precision: Precision,
     input_gradient: bool,
     memory: Memory,
+    /// Whether the pass under way keeps everything.
+    traced: bool,
     ready: Ready,
     /// The last batch, in the order of its rows; and the order before it, so that a stream that
     /// changes between two shapes makes neither anew.
@@ -138,6 +141,7 @@ impl<E: Element> Network<E> {
             precision: engine.precision(),
             input_gradient: false,
             memory: Memory::Full,
+            traced: false,
             ready: Ready::Nothing,
             order: Order::new(0, 0, None, None)?,
             spare: Order::new(0, 0, None, None)?,
@@ -356,8 +360,10 @@ impl<E: Element> Network<E> {
         }
         let parts = state.parts_mut();
         let (order, resets) = (&self.order, self.resets.as_slice());
-        let context =
-            Context { order, resets, mode, memory: self.memory, given: self.given, segments: None };
+        let context = {
+            let (memory, traced, given) = (self.memory, self.traced, self.given);
+            Context { order, resets, mode, memory, traced, given, segments: None }
+        };
         self.nodes.iter().try_for_each(|node| node.check(&context, parts))?;
         for at in 0..until {
             let (below, rest) = self.nodes.split_at_mut(at);
@@ -445,8 +451,10 @@ impl<E: Element> Network<E> {
         }
         let parts = d_state.map_or_else(|| self.state.parts_mut(), State::parts_mut);
         let (order, resets) = (&self.order, self.resets.as_slice());
-        let context =
-            Context { order, resets, mode, memory: self.memory, given: self.given, segments: None };
+        let context = {
+            let (memory, traced, given) = (self.memory, self.traced, self.given);
+            Context { order, resets, mode, memory, traced, given, segments: None }
+        };
         for at in (0..until).rev() {
             let (below, rest) = self.nodes.split_at_mut(at);
             let [node, above @ ..] = rest else { unreachable!("`at` counts the nodes") };

@@ -11,6 +11,7 @@ mod places;
 mod steps;
 pub(crate) mod sweep;
 mod tape;
+mod trace;
 mod weights;
 
 pub use backward::Errors;

@@ -11,6 +11,7 @@ use crate::cells;
 use crate::description::Recurrent;
 use crate::parameters::Entries;
 use crate::state::Part;
+use crate::trace::LayerTrace;
 use recurve_kernels::{
     Element, Engine, Errors, RecurrentLayer, Rows, Sequences, Tape, Weights, WeightsMut,
 };
@@ -277,6 +278,25 @@ impl<E: Element> Direction<E> {
                 &mut errors.gradients[self.ranges.initial.clone()],
             );
         }
+    }
+
+    /// What the layer kept of the last pass, rows in the order of the batch.
+    pub(super) fn trace(&self, context: &Context<'_>, name: String) -> LayerTrace<E> {
+        let steps = context.segments.map_or_else(|| context.order.steps(), Segments::steps);
+        let (columns, states) = self.layer.kept();
+        let size = steps.rows() * self.hidden;
+        let mut own = [vec![E::default(); columns * size], vec![E::default(); states * size]];
+        let [gates, values] = &mut own;
+        self.layer.read(&self.tape, steps, gates, values);
+        let in_order = |from: &[E]| -> Vec<E> {
+            let row = |part: &[E], row| {
+                part[self.row(context, row) * self.hidden..][..self.hidden].to_vec()
+            };
+            let parts = from.chunks_exact(size.max(1));
+            parts.flat_map(|part| (0..steps.rows()).flat_map(move |at| row(part, at))).collect()
+        };
+        let (gates, states) = (in_order(&own[0]), in_order(&own[1]));
+        LayerTrace { name, hidden: self.hidden, rows: steps.rows(), gates, states }
     }
 
     /// The gradient of the learned states: of all sequences that started from them.

@@ -38,6 +38,7 @@ use crate::batch::Order;
 use crate::error::Result;
 use crate::memory::Memory;
 use crate::state::Part;
+use crate::trace::LayerTrace;
 use recurve_kernels::{Buffer, Element, Engine, Keep, Rows, RowsMut, each};
 use std::ops::Range;
 
@@ -71,6 +72,8 @@ pub(crate) struct Context<'a> {
     pub(crate) resets: &'a [bool],
     pub(crate) mode: Mode,
     pub(crate) memory: Memory,
+    /// Whether everything is kept, to be looked at.
+    pub(crate) traced: bool,
     /// Whether the states before the batch were given; else they are the initial ones of the model.
     pub(crate) given: bool,
     /// The sequences that resets cut the batch into, for layers that ask for it.
@@ -81,6 +84,7 @@ impl Context<'_> {
     /// What a recurrent layer keeps of a forward pass.
     pub(crate) fn keep(&self) -> Keep {
         match (self.mode, self.memory) {
+            _ if self.traced => Keep::Columns,
             (Mode::Infer, _) => Keep::Nothing,
             (Mode::Train(_), Memory::Low) => Keep::States,
             (Mode::Train(_), Memory::Full) => Keep::Columns,
@@ -167,6 +171,11 @@ pub(crate) trait Node<E: Element>: Send + Sync {
     fn backward(&mut self, context: &Context<'_>, input: Signal<'_, E>, errors: Back<'_, E>);
     /// The gradient of the input.
     fn d_input(&self) -> Rows<'_, E>;
+    /// Everything that recurrent layers kept of the last pass, if they were asked to; `name` is that of
+    /// the layer.
+    fn trace(&self, context: &Context<'_>, name: &str, to: &mut Vec<LayerTrace<E>>) {
+        let _ = (context, name, to);
+    }
     /// How much each row of the last pass weighed, where the layer weighs rows.
     fn weights(&self) -> Option<&[E]> {
         None

@@ -13,6 +13,7 @@ use super::{Back, Context, Flow, Linear, Mode, Node, Signal};
 use crate::description::{Connection, Merge, Recurrent};
 use crate::parameters::Entries;
 use crate::state::Part;
+use crate::trace::LayerTrace;
 use recurve_kernels::profile::span;
 use recurve_kernels::{Element, Engine, Rows};
 use std::ops::Range;
@@ -160,6 +161,14 @@ impl<E: Element> Node<E> for Stack<E> {
         }
         if let (Some(side), true) = (&mut self.side, errors.input_wanted) {
             side.sum_input(context, &self.layers);
+        }
+    }
+
+    fn trace(&self, context: &Context<'_>, name: &str, to: &mut Vec<LayerTrace<E>>) {
+        let segments = self.is_cut.then_some(&self.segments);
+        let context = &Context { segments, ..*context };
+        for direction in self.layers.iter().flat_map(|layer| &layer.directions) {
+            to.push(direction.trace(context, format!("{name}.{}", direction.name)));
         }
     }
 

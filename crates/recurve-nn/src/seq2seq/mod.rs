@@ -485,5 +485,6 @@ fn vectors<'a, E: Element>(drops: &'a Option<[Dropout<E>; 2]>, flows: &'a Flows<
 }
 
 fn context(order: &Order, mode: Mode) -> Context<'_> {
-    Context { order, resets: &[], mode, memory: Keeping::Full, given: true, segments: None }
+    let memory = Keeping::Full;
+    Context { order, resets: &[], mode, memory, traced: false, given: true, segments: None }
 }
