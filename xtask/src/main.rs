@@ -68,9 +68,15 @@ fn docs() -> Result<()> {
 
 fn golden() -> Result<()> {
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
-    for script in
-        ["torch_layers", "training_curve", "other_cells", "torch_parts", "optimisers", "hdf5"]
-    {
+    for script in [
+        "torch_layers",
+        "training_curve",
+        "other_cells",
+        "torch_parts",
+        "ctc",
+        "optimisers",
+        "hdf5",
+    ] {
         run(Command::new(&python).arg(format!("golden/gen/{script}.py")))?;
     }
     run(Command::new(&python).arg("golden/gen/verify.py"))

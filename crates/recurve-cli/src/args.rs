@@ -30,7 +30,7 @@ Exit codes: 0 done, 1 the work failed, 2 the command line or the data is wrong,
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Train a model on a CSV file or a text, and report how good it is.
+    /// Train a model on a file, and report how good it is.
     Train(Train),
     /// Train RNN, GRU, LSTM, xLSTM, TCN and Transformer of equal size on a file: is an LSTM right for it?
     Compare(Compare),
@@ -40,15 +40,24 @@ pub(crate) enum Verb {
     Forecast(Forecast),
     /// Write text with a trained language model.
     Generate(Generate),
-    /// Run a trained model over a whole file: rolling forecasts, or the probability of every character.
+    /// Run a trained model over a whole file: forecasts, classes, numbers, tags, texts, or the probability
+    /// of every character.
     Predict(Predict),
     /// Read lines from standard input and answer each one as it comes, remembering all before.
     Stream(Stream),
     /// Open a page that shows what the gates of a trained model do, live, on your data.
     #[cfg(feature = "explore")]
     Explore(Explore),
+    /// Tag every word of standard input, a sentence on each line.
+    Tag(Tag),
+    /// Write the text of every sequence of a file or folder.
+    Transcribe(Transcribe),
     /// Make a smaller, faster copy of a trained model, and say what rounding its weights costs.
     Export(Export),
+    /// List the data sets that are known by name, or get one.
+    Data(Data),
+    /// Train a published result again, and print ours beside it.
+    Reproduce(Reproduce),
     /// Say what is in a run folder, a checkpoint or any safetensors file.
     Inspect(Inspect),
     /// Print every setting with its default and what it means.
@@ -64,7 +73,7 @@ pub(crate) enum Verb {
 /// `recurve train`
 #[derive(Debug, Args)]
 pub(crate) struct Train {
-    /// A CSV file (to forecast) or a text (to continue).
+    /// A table (to forecast), a text (to continue), sequences with answers, or a folder of sound.
     #[arg(required_unless_present = "resume")]
     pub(crate) data: Option<PathBuf>,
     /// What to learn; guessed from the file if absent.
@@ -268,6 +277,74 @@ inspect RUN` lists them), or in the order of a header line that comes first. The
 of the next rows on one line, empty while too few rows have come.
 Language models: a line is text, its line end included. The answer is a JSON object with the
 probabilities of the next characters.";
+
+/// `recurve tag`
+#[derive(Debug, Args)]
+pub(crate) struct Tag {
+    /// A run folder, such as runs/latest, or a model.safetensors.
+    pub(crate) run: PathBuf,
+    #[command(flatten)]
+    pub(crate) threads: Threads,
+}
+
+/// `recurve transcribe`
+#[derive(Debug, Args)]
+pub(crate) struct Transcribe {
+    /// A run folder, such as runs/latest, or a model.safetensors.
+    pub(crate) run: PathBuf,
+    /// WAV files, folders of them, or files in the layout of the training.
+    #[arg(required = true)]
+    pub(crate) data: Vec<PathBuf>,
+    /// How many beginnings of the text are kept at every frame.
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) beam: u32,
+    #[command(flatten)]
+    pub(crate) threads: Threads,
+}
+
+/// `recurve data`
+#[derive(Debug, Args)]
+pub(crate) struct Data {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) what: DataVerb,
+}
+
+/// The verbs of `recurve data`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataVerb {
+    /// Name all data sets.
+    List,
+    /// Put one into a folder: generated, or from RECURVE_DATA_MIRROR, or downloaded by curl and verified.
+    Get {
+        /// Its name.
+        name: String,
+        /// The folder; the data set becomes a folder in it.
+        #[arg(long, short, value_name = "DIR", default_value = "data")]
+        output: PathBuf,
+    },
+}
+
+/// `recurve reproduce`
+#[derive(Debug, Args)]
+pub(crate) struct Reproduce {
+    /// The result; all are listed if absent.
+    pub(crate) name: Option<String>,
+    /// The folder of data sets; what is missing is got as by `recurve data get`.
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    pub(crate) data: PathBuf,
+    /// Change one setting; may be given many times.
+    #[arg(long, value_name = "KEY=VALUE", action = ArgAction::Append)]
+    pub(crate) set: Vec<String>,
+    /// The folder that run folders are made in.
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub(crate) runs: PathBuf,
+    #[command(flatten)]
+    pub(crate) threads: Threads,
+    /// Show no progress and no notes.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
 
 /// `recurve inspect`
 #[derive(Debug, Args)]

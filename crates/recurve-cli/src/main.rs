@@ -1,5 +1,5 @@
-//! The program `recurve`: from a file to a trained recurrent model, and from the model to forecasts
-//! and text.
+//! The program `recurve`: from a file to a trained recurrent model, and from the model to forecasts,
+//! text, classes, numbers and tags.
 //!
 //! The program is thin. [`args`] says what can be typed; each verb in [`verbs`] turns that into one
 //! call of the library and the result into a report for people. Results go to standard output, all
@@ -37,6 +37,8 @@ fn run(verb: &Verb, json: bool) -> Result<u8> {
     match verb {
         Verb::Train(args) => return verbs::train::run(args, json),
         Verb::Compare(args) => return verbs::compare::run(args, json),
+        Verb::Reproduce(args) => return verbs::reproduce::run(args, json),
+        Verb::Data(args) => verbs::data::run(args, json)?,
         Verb::Eval(args) => verbs::eval::run(args, json)?,
         Verb::Forecast(args) => verbs::forecast::run(args, json)?,
         Verb::Generate(args) => verbs::generate::run(args, json)?,
@@ -44,6 +46,8 @@ fn run(verb: &Verb, json: bool) -> Result<u8> {
         Verb::Stream(args) => verbs::stream::run(args, json)?,
         #[cfg(feature = "explore")]
         Verb::Explore(args) => verbs::explore::run(args, json)?,
+        Verb::Tag(args) => verbs::tag::run(args, json)?,
+        Verb::Transcribe(args) => verbs::transcribe::run(args, json)?,
         Verb::Export(args) => verbs::export::run(args, json)?,
         Verb::Inspect(args) => verbs::inspect::run(args, json)?,
         Verb::Config(args) => verbs::config::run(args, json)?,

@@ -30,6 +30,22 @@ pub enum Input<'a, E> {
     Values(&'a [E]),
     /// `[T, B]` tokens.
     Tokens(&'a [u32]),
+    /// `[T, B]` words.
+    Words(Words<'a>),
+}
+
+/// Words of a batch: each has a token and a form, and a form has letters. Words that are written alike
+/// share a form, so that its letters are read once.
+#[derive(Clone, Copy, Debug)]
+pub struct Words<'a> {
+    /// `[T, B]`: the token of each word.
+    pub tokens: &'a [u32],
+    /// `[T, B]`: the form of each word, below `F`.
+    pub forms: &'a [u32],
+    /// `[letters of the longest form, F]`.
+    pub letters: &'a [u32],
+    /// `[F]`: the letters of each form, at least 1.
+    pub lengths: &'a [usize],
 }
 
 impl<'a, E> Batch<'a, E> {

@@ -36,6 +36,13 @@ pub enum InputKind {
         /// How many numbers.
         width: usize,
     },
+    /// A word: a token, from 0 to `vocabulary - 1`, and its letters, each from 0 to `letters - 1`.
+    Words {
+        /// How many words there are.
+        vocabulary: usize,
+        /// How many letters there are.
+        letters: usize,
+    },
 }
 
 /// One layer.
@@ -50,6 +57,16 @@ pub enum Layer {
         /// a batch; the rest are scaled up (Gal & Ghahramani 2016, section 4.2).
         #[serde(default, skip_serializing_if = "is_default")]
         dropout: f64,
+    },
+    /// A vector for every word, joined with what a recurrent layer reads in its letters in both directions
+    /// (Ling et al. 2015; Plank, Søgaard, Goldberg 2016).
+    Words {
+        /// The length of the vectors of words.
+        width: usize,
+        /// The length of the vectors of letters.
+        letter_width: usize,
+        /// Units of each direction over the letters; 0 leaves the letters out.
+        letter_hidden: usize,
     },
     /// A stack of recurrent layers.
     Recurrent(Recurrent),
@@ -80,6 +97,9 @@ pub enum Layer {
         /// The length of `y`.
         outputs: usize,
     },
+    /// Passes on a score for each label at each step, and owns those of one label after another, which
+    /// belong to the loss: a conditional random field (Lafferty, McCallum, Pereira 2001).
+    Transitions,
 }
 
 impl Layer {
@@ -123,6 +143,8 @@ impl Layer {
             Self::LayerNorm => "layer-norm",
             Self::Pool { .. } => "pool",
             Self::Linear { .. } => "linear",
+            Self::Words { .. } => "words",
+            Self::Transitions => "transitions",
         }
     }
 }
@@ -405,6 +427,20 @@ impl Description {
     pub fn pool(self, by: Pooling) -> Self {
         self.with(Layer::Pool { by })
     }
+    /// A model that reads words and their letters, still without layers.
+    pub fn words(vocabulary: usize, letters: usize) -> Self {
+        Self { input: InputKind::Words { vocabulary, letters }, layers: vec![] }
+    }
+    /// The same with scores of one label after another on top.
+    #[must_use]
+    pub fn transitions(self) -> Self {
+        self.with(Layer::Transitions)
+    }
+    /// The same with vectors of words and their letters on top.
+    #[must_use]
+    pub fn word_vectors(self, width: usize, letter_width: usize, letter_hidden: usize) -> Self {
+        self.with(Layer::Words { width, letter_width, letter_hidden })
+    }
     /// The same with a linear layer on top.
     #[must_use]
     pub fn linear(self, outputs: usize) -> Self {
@@ -438,18 +474,33 @@ impl Description {
         let mut width = match self.input {
             InputKind::Tokens { vocabulary } => positive(vocabulary, "vocabulary")?,
             InputKind::Values { width } => positive(width, "input width")?,
+            InputKind::Words { vocabulary, letters } => {
+                positive(letters, "letters")?;
+                positive(vocabulary, "vocabulary")?
+            }
         };
-        let mut tokens = matches!(self.input, InputKind::Tokens { .. });
+        let mut tokens = !matches!(self.input, InputKind::Values { .. });
+        let first = match self.input {
+            InputKind::Words { .. } => "a model that reads words begins with word vectors",
+            _ => "a model that reads tokens begins with an embedding",
+        };
         let (mut pooled, mut merged) = (false, None::<&Recurrent>);
         let mut widths = vec![width];
         for (at, layer) in self.layers.iter().enumerate() {
             let refuse = |text: &str| Err(Error::new(format!("layer {at} ({layer:?}): {text}")));
-            if tokens != matches!(layer, Layer::Embedding { .. }) {
-                return refuse(if tokens {
-                    "the first layer of a model that reads tokens is an embedding"
-                } else {
-                    "an embedding reads tokens, and here are values"
-                });
+            let reads = matches!(
+                (layer, self.input),
+                (Layer::Embedding { .. }, InputKind::Tokens { .. })
+                    | (Layer::Words { .. }, InputKind::Words { .. })
+            );
+            if tokens && !reads {
+                return refuse(first);
+            }
+            if !tokens && matches!(layer, Layer::Embedding { .. } | Layer::Words { .. }) {
+                return refuse("it reads tokens or words, and here are values");
+            }
+            if *layer == Layer::Transitions && (pooled || at + 1 < self.layers.len()) {
+                return refuse("transitions come last, and need every step");
             }
             if let Layer::Pool { by: Pooling::Last } = layer
                 && let Some(stack) = merged
@@ -476,7 +527,7 @@ impl Description {
             widths.push(width);
         }
         if tokens {
-            return Err(Error::new("a model that reads tokens has an embedding"));
+            return Err(Error::new(first));
         }
         Ok(widths)
     }
@@ -484,7 +535,7 @@ impl Description {
     /// As [`Layer::states`], of all layers.
     pub(crate) fn states(&self) -> Vec<(usize, usize)> {
         let mut width = match self.input {
-            InputKind::Tokens { vocabulary } => vocabulary,
+            InputKind::Tokens { vocabulary } | InputKind::Words { vocabulary, .. } => vocabulary,
             InputKind::Values { width } => width,
         };
         let mut all = vec![];
@@ -507,4 +558,10 @@ impl Description {
     pub fn is_pooled(&self) -> bool {
         self.layers.iter().any(|layer| matches!(layer, Layer::Pool { .. }))
     }
+}
+
+/// What reads the letters of a word.
+pub(crate) fn of_letters(letters: usize, width: usize, hidden: usize) -> Description {
+    let both = Recurrent::new(CellKind::Lstm, hidden).bidirectional();
+    Description::tokens(letters).embedding(width).recurrent(both).pool(Pooling::Last)
 }

@@ -48,7 +48,7 @@ mod session;
 mod state;
 mod trace;
 
-pub use batch::{Batch, Input, Order};
+pub use batch::{Batch, Input, Order, Words};
 pub use cells::WithCell;
 pub use description::{
     Attention, Bias, CellKind, Connection, Description, Initial, InputKind, Layer, Merge, Pooling,

@@ -2,20 +2,24 @@
 
 mod check;
 mod look;
+mod read;
 
-use crate::batch::{Batch, Input, Order};
+use crate::batch::{Batch, Order};
 use crate::description::{Description, InputKind, Layer, Pooling};
 use crate::error::{Error, Result};
 use crate::layers::{
     AttentionLayer, AttentionPool, Back, Context, Dropout, Embedding, Ends, Flow, Judge, LayerNorm,
-    Linear, Mask, Mode, Node, Noise, Pool, Signal, Stack, TcnStack, TransformerStack,
+    Linear, Mask, Mode, Node, Noise, Pool, Stack, TcnStack, TransformerStack, Transitions,
+    WordVectors,
 };
 use crate::memory::Memory;
 use crate::parameters::Entries;
 use crate::state::State;
 use check::{check_precision, check_sizes};
+use read::{Read, signal};
 use recurve_kernels::profile::span;
 use recurve_kernels::{Element, Engine, Precision, Rows};
+use std::ops::Range;
 
 /// The layers of a model with their weights packed for the machine, and all the memory that passes
 /// need. One network serves one thread at a time; its memory is kept from batch to batch, and grows with
@@ -37,8 +41,7 @@ pub struct Network<E: Element> {
     /// changes between two shapes makes neither anew.
     order: Order,
     spare: Order,
-    tokens: Vec<u32>,
-    values: Flow<E>,
+    read: Read<E>,
     resets: Vec<bool>,
     state: State<E>,
     /// Units and number of the states of each part.
@@ -48,6 +51,8 @@ pub struct Network<E: Element> {
     /// What the last pass was for; for training only until backward has used what it kept.
     mode: Mode,
     output: Flow<E>,
+    /// Where the scores of one label after another are, and what they are.
+    transitions: (Range<usize>, Vec<E>),
 }
 
 /// What the weights of a network are ready for.
@@ -71,6 +76,7 @@ impl<E: Element> Network<E> {
         let names = description.layers.iter().enumerate();
         let names = names.map(|(at, layer)| format!("{at}.{}", layer.name())).collect();
         let (mut states, mut pooled, mut ends) = (0, false, Ends::default());
+        let mut transitions = 0..0;
         for (at, layer) in description.layers.iter().enumerate() {
             let (input, output) = (widths[at], widths[at + 1]);
             let range = |name: &str| {
@@ -125,6 +131,18 @@ impl<E: Element> Network<E> {
                     pooled = true;
                     Box::new(Pool::new(engine, *by, output, ends))
                 }
+                Layer::Words { width, letter_width, letter_hidden } => {
+                    let InputKind::Words { letters, .. } = description.input else {
+                        unreachable!("the description was checked");
+                    };
+                    let letters = (letters, *letter_width, *letter_hidden);
+                    let table = (range("words.weight"), *width);
+                    Box::new(WordVectors::new(engine, table, letters)?)
+                }
+                Layer::Transitions => {
+                    transitions = range("transitions.weight");
+                    Box::new(Transitions::new(engine, transitions.clone(), output))
+                }
                 Layer::Linear { outputs } => {
                     ends = Ends::default();
                     let (weight, bias) = (range("linear.weight"), range("linear.bias"));
@@ -145,14 +163,14 @@ impl<E: Element> Network<E> {
             ready: Ready::Nothing,
             order: Order::new(0, 0, None, None)?,
             spare: Order::new(0, 0, None, None)?,
-            tokens: vec![],
-            values: Flow::tight(widths[0]),
+            read: Read::new(widths[0]),
             resets: vec![],
             state: State::zero(description, 0),
             parts: description.states(),
             given: false,
             mode: Mode::Infer,
             output: Flow::tight(widths[widths.len() - 1]),
+            transitions: (transitions, vec![]),
         })
     }
 
@@ -169,6 +187,8 @@ impl<E: Element> Network<E> {
             let _span = span("pack");
             node.load(values, backward);
         }
+        self.transitions.1.clear();
+        self.transitions.1.extend_from_slice(&values[self.transitions.0.clone()]);
         self.ready = if backward { Ready::Backward } else { Ready::Forward };
         self.mode = Mode::Infer;
     }
@@ -180,6 +200,12 @@ impl<E: Element> Network<E> {
     /// What the network is made of.
     pub fn description(&self) -> &Description {
         &self.description
+    }
+    /// The scores of one label after another, `[labels + 2, labels]`, and their place among the weights: from
+    /// each label, then from the beginning, then of the end after each label. Backward leaves their gradient 0.
+    pub fn transitions(&self) -> Option<(&[E], Range<usize>)> {
+        let (range, values) = &self.transitions;
+        (!range.is_empty()).then(|| (values.as_slice(), range.clone()))
     }
     /// Values in an output row.
     pub fn output_width(&self) -> usize {
@@ -253,7 +279,7 @@ impl<E: Element> Network<E> {
             return Ok(());
         }
         let (below, last) = self.nodes.split_at_mut(until);
-        let input = signal(below, &self.description, &self.tokens, &self.values);
+        let input = signal(below, &self.description, &self.read);
         if let Some(head) = last[0].head() {
             let _span = span(&self.names[until]);
             head.visit(input, judge);
@@ -293,7 +319,7 @@ impl<E: Element> Network<E> {
             judge(0..self.output_rows(), self.output.data_mut());
         } else {
             let (below, last) = self.nodes.split_at_mut(until);
-            let input = signal(below, &self.description, &self.tokens, &self.values);
+            let input = signal(below, &self.description, &self.read);
             if let Some(head) = last[0].head() {
                 let _span = span(&self.names[until]);
                 head.learn(input, judge, until > 0 || self.input_gradient, gradients);
@@ -367,7 +393,7 @@ impl<E: Element> Network<E> {
         self.nodes.iter().try_for_each(|node| node.check(&context, parts))?;
         for at in 0..until {
             let (below, rest) = self.nodes.split_at_mut(at);
-            let input = signal(below, &self.description, &self.tokens, &self.values);
+            let input = signal(below, &self.description, &self.read);
             let _span = span(&self.names[at]);
             let _span = span("forward");
             rest[0].forward(&context, input, parts);
@@ -381,19 +407,19 @@ impl<E: Element> Network<E> {
 
     /// The outputs of the last layer, row after row.
     fn collect(&mut self) -> &[E] {
-        let rows = self.nodes.last().map_or_else(|| self.values.rows(), |node| node.output());
+        let rows = self.nodes.last().map_or_else(|| self.read.rows(), |node| node.output());
         if rows.stride() > rows.width() {
             self.collect_own();
             return self.output.rows().data();
         }
-        let rows = self.nodes.last().map_or_else(|| self.values.rows(), |node| node.output());
+        let rows = self.nodes.last().map_or_else(|| self.read.rows(), |node| node.output());
         &rows.data()[..self.output_rows() * rows.width()]
     }
 
     /// The same in memory of their own.
     fn collect_own(&mut self) {
         self.output.resize(self.output_rows());
-        let rows = self.nodes.last().map_or_else(|| self.values.rows(), |node| node.output());
+        let rows = self.nodes.last().map_or_else(|| self.read.rows(), |node| node.output());
         self.output.fill_rows(self.engine, |row, to| to.copy_from_slice(rows.row(row)));
     }
 
@@ -458,7 +484,7 @@ impl<E: Element> Network<E> {
         for at in (0..until).rev() {
             let (below, rest) = self.nodes.split_at_mut(at);
             let [node, above @ ..] = rest else { unreachable!("`at` counts the nodes") };
-            let input = signal(below, &self.description, &self.tokens, &self.values);
+            let input = signal(below, &self.description, &self.read);
             let dy = match (dy, above.first()) {
                 (Some(dy), _) if at + 1 == until => dy,
                 (_, Some(above)) => above.d_input(),
@@ -526,28 +552,7 @@ impl<E: Element> Network<E> {
         if let Some(resets) = batch.resets.filter(|resets| resets.contains(&true)) {
             self.order.gather_resets(resets, &mut self.resets);
         }
-        match (batch.input, self.description.input) {
-            (Input::Tokens(tokens), InputKind::Tokens { vocabulary }) => {
-                self.order.gather(tokens, &mut self.tokens);
-                let mut read = self.order.places().zip(&self.tokens);
-                match read.find(|(_, token)| **token as usize >= vocabulary) {
-                    Some(((_, t, b), token)) => Err(Error::new(format!(
-                        "token {token} at step {t} of sequence {b}; the model knows the tokens 0 to {}",
-                        vocabulary - 1
-                    ))),
-                    None => Ok(()),
-                }
-            }
-            (Input::Values(values), InputKind::Values { width }) => {
-                self.values.resize(self.order.rows());
-                self.values.fill_rows(self.engine, |row, to| {
-                    let (t, b) = self.order.place(row);
-                    to.copy_from_slice(&values[(t * batch.batch + b) * width..][..width]);
-                });
-                Ok(())
-            }
-            _ => unreachable!("the kind of input was checked"),
-        }
+        self.read.take(batch, self.description.input, &self.order, self.engine)
     }
 }
 
@@ -555,18 +560,4 @@ impl<E: Element> Network<E> {
 fn begin<E: Element>(nodes: &[Box<dyn Node<E>>], state: &mut State<E>) {
     state.reset();
     nodes.iter().for_each(|node| node.begin(state.parts_mut()));
-}
-
-/// What the layer above `below` reads.
-fn signal<'a, E: Element>(
-    below: &'a [Box<dyn Node<E>>],
-    description: &Description,
-    tokens: &'a [u32],
-    values: &'a Flow<E>,
-) -> Signal<'a, E> {
-    match (below.last(), description.input) {
-        (Some(node), _) => Signal::Rows(node.output()),
-        (None, InputKind::Tokens { .. }) => Signal::Tokens(tokens),
-        (None, InputKind::Values { .. }) => Signal::Rows(values.rows()),
-    }
 }

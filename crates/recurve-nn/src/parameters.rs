@@ -2,7 +2,7 @@
 
 use crate::description::{
     Bias, CellKind, Connection, Description, Initial, InputKind, Layer, Pooling, Positions,
-    Recurrent, Tcn, Transformer,
+    Recurrent, Tcn, Transformer, of_letters,
 };
 use crate::error::{Error, Result};
 use recurve_kernels::{Buffer, Element};
@@ -92,6 +92,24 @@ impl Entries {
                 Layer::Pool { by: Pooling::Attention } => {
                     to.add_linear(&format!("{at}.pool"), input, input)?;
                     to.add(format!("{at}.pool.query"), &[1, input], Role::LinearWeights)?;
+                }
+                Layer::Words { width, letter_width, letter_hidden } => {
+                    let InputKind::Words { vocabulary, letters } = description.input else {
+                        continue;
+                    };
+                    let name = format!("{at}.words.weight");
+                    to.add(name, &[vocabulary, *width], Role::Embedding)?;
+                    if *letter_hidden > 0 {
+                        let inner = of_letters(letters, *letter_width, *letter_hidden);
+                        for entry in Self::of(&inner)?.iter() {
+                            let name = format!("{at}.words.letters.{}", entry.name);
+                            to.add(name, &entry.shape, entry.role)?;
+                        }
+                    }
+                }
+                Layer::Transitions => {
+                    let shape = [output + 2, output];
+                    to.add(format!("{at}.transitions.weight"), &shape, Role::LinearBias)?;
                 }
                 Layer::Dropout { .. } | Layer::Pool { .. } => {}
             }

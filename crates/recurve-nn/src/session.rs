@@ -37,7 +37,7 @@ impl<E: Element> Session<E> {
         let mut network = Network::new(description, engine)?;
         network.load(model.values(), false);
         let input = match description.input {
-            InputKind::Tokens { .. } => 0,
+            InputKind::Tokens { .. } | InputKind::Words { .. } => 0,
             InputKind::Values { width } => width,
         };
         let mut session = Self { network, state: State::zero(description, batch), batch, input };
@@ -125,6 +125,10 @@ impl<E: Element> Session<E> {
 fn check(description: &Description) -> Result<()> {
     for layer in &description.layers {
         match layer {
+            Layer::Words { .. } => {
+                let text = "a model that reads words with their letters runs over whole sentences; it cannot run step by step";
+                return Err(Error::new(text));
+            }
             Layer::Recurrent(stack) if stack.bidirectional => {
                 let text = "a bidirectional layer reads from the end of a sequence; it cannot run step by step";
                 return Err(Error::new(text));

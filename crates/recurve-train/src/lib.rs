@@ -65,6 +65,7 @@ pub mod nan_policy;
 mod narrow;
 pub mod optimiser;
 pub mod profile;
+pub mod registry;
 pub mod run;
 pub mod schedule;
 pub mod stopping;

@@ -51,6 +51,21 @@ pub fn accuracy<T: PartialEq>(predicted: &[T], actual: &[T]) -> f64 {
     right as f64 / actual.len() as f64
 }
 
+/// The fewest insertions, deletions and substitutions that make one list the other (Levenshtein 1966).
+pub fn edits<T: PartialEq>(one: &[T], other: &[T]) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (at, item) in one.iter().enumerate() {
+        let mut before = row[0];
+        row[0] = at + 1;
+        for (place, wanted) in other.iter().enumerate() {
+            let changed = before + usize::from(item != wanted);
+            before = row[place + 1];
+            row[place + 1] = changed.min(before + 1).min(row[place] + 1);
+        }
+    }
+    row[other.len()]
+}
+
 /// Bits of a number of nats: `nats / ln 2`.
 pub fn bits(nats: f64) -> f64 {
     nats / std::f64::consts::LN_2
@@ -122,6 +137,13 @@ mod tests {
         assert!((bits(8_f64.ln()) - 3.0).abs() < 1e-15);
         assert_eq!(perplexity(0.0), 1.0);
         assert_eq!(skill(3.0, 4.0), Some(0.25));
+    }
+
+    #[test]
+    fn edits_by_hand() {
+        let edits = |a: &str, b: &str| super::edits(a.as_bytes(), b.as_bytes());
+        assert_eq!((edits("kitten", "sitting"), edits("", "abc"), edits("ab", "")), (3, 3, 2));
+        assert_eq!((edits("abc", "abc"), edits("flaw", "lawn")), (0, 2));
     }
 
     #[test]

@@ -27,18 +27,28 @@ const FORMAT: &str = "recurve-model-1";
 pub struct DataSource {
     /// Where it lay.
     pub path: PathBuf,
-    /// SHA-256 of its bytes, as hexadecimal digits.
+    /// SHA-256 of its bytes, as hexadecimal digits; of a folder, that of the names and the SHA-256 of all
+    /// files below it.
     pub sha256: String,
 }
 
 impl DataSource {
-    /// The file as it is now.
+    /// The file or folder as it is now.
     ///
     /// # Errors
-    /// The file is missing, empty or cannot be read.
+    /// It is missing, empty or cannot be read.
     pub fn of(path: &Path) -> Result<Self> {
-        let bytes = read_bytes(path)?;
-        let digest = Sha256::digest(&bytes);
+        let digest = if path.is_dir() {
+            let mut all = Sha256::new();
+            for file in files_below(path)? {
+                let name = file.strip_prefix(path).unwrap_or(&file);
+                all.update(name.to_string_lossy().as_bytes());
+                all.update(Sha256::digest(std::fs::read(&file).unwrap_or_default()));
+            }
+            all.finalize()
+        } else {
+            Sha256::digest(read_bytes(path)?)
+        };
         Ok(Self {
             path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
             sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
@@ -69,6 +79,23 @@ impl DataSource {
         }
         Ok(path.to_owned())
     }
+}
+
+/// The files below a folder, sorted.
+fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
+    let (mut found, mut folders) = (vec![], vec![folder.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        let read = |error: std::io::Error| {
+            let name = folder.display();
+            Error::usage(format!("{name}: cannot read the folder")).with_source(error)
+        };
+        for entry in std::fs::read_dir(&folder).map_err(read)? {
+            let path = entry.map_err(read)?.path();
+            if path.is_dir() { folders.push(path) } else { found.push(path) }
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// A trained model with everything needed to use it.

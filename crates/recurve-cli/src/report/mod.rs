@@ -6,10 +6,14 @@
 //! model says, [`experiment`] what one on an experiment says.
 
 mod chart;
+mod classes;
 pub(crate) mod experiment;
 mod forecast;
 mod language;
+mod numbers;
 mod page;
+mod tags;
+mod texts;
 mod training;
 
 pub(crate) use training::{Took, commands, headline, write};

@@ -2,7 +2,7 @@
 
 use super::chart::{Chart, Line, Look, whole};
 use super::page::{Block, Figure, Page, Section};
-use super::{forecast, language};
+use super::{classes, forecast, language, numbers, tags, texts};
 use crate::console;
 use recurve_train::error::Result;
 use recurve_train::model_file::ModelFile;
@@ -75,6 +75,10 @@ fn page(folder: &RunFolder, report: &Report, file: ModelFile, took: Took) -> Res
     let (mut sections, decided) = match &report.evaluation {
         Evaluation::Forecast(result) => forecast::whole(result, file)?,
         Evaluation::Language(result) => language::whole(result, file)?,
+        Evaluation::Classify(result) => classes::whole(result, &file)?,
+        Evaluation::Regress(result) => numbers::whole(result, &file)?,
+        Evaluation::Tag(result) => tags::whole(result, &file),
+        Evaluation::Transcribe(result) => texts::whole(result, &file),
     };
     sections.push(training(folder, report)?);
     sections.push(Section {
@@ -250,6 +254,29 @@ pub(crate) fn commands(run: &str, evaluation: &Evaluation) -> Vec<(String, &'sta
                 "the next character after every line of standard input",
             ),
             (format!("recurve eval {run} other.txt"), "how well another text is known"),
+        ],
+        Evaluation::Classify(_) => vec![
+            (format!("recurve predict {run} new-data"), "the class of every sequence of a file"),
+            (
+                format!("recurve eval {run} other-data"),
+                "how well those of another file are told apart",
+            ),
+            (format!("recurve eval {run}"), "these measures again"),
+        ],
+        Evaluation::Regress(_) => vec![
+            (format!("recurve predict {run} new-data"), "the numbers of every sequence of a file"),
+            (format!("recurve eval {run} other-data"), "how well those of another file are met"),
+            (format!("recurve eval {run}"), "these measures again"),
+        ],
+        Evaluation::Tag(_) => vec![
+            (format!("recurve tag {run} < text"), "a tag for every word, a sentence on each line"),
+            (format!("recurve predict {run} new.conll"), "the tags of a file in columns"),
+            (format!("recurve eval {run}"), "these measures again"),
+        ],
+        Evaluation::Transcribe(_) => vec![
+            (format!("recurve transcribe {run} new-data"), "the text of every sequence"),
+            (format!("recurve predict {run} new-data"), "the same as CSV"),
+            (format!("recurve eval {run}"), "these measures again"),
         ],
     }
 }

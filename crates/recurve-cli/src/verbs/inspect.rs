@@ -184,6 +184,22 @@ fn columns(reader: &Value) -> String {
             plan["horizon"]
         );
     }
+    let list = |names: &Value| {
+        let names = names.as_array().map_or(&[][..], Vec::as_slice);
+        names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+    };
+    if let Some(sequences) = reader.get("sequences") {
+        let (layout, answers) = (&sequences["source"]["layout"], &sequences["answers"]);
+        let layout = layout.as_str().unwrap_or("unknown");
+        return match answers.get("classes") {
+            Some(names) => format!("layout {layout}; classes {}", list(names)),
+            None => format!("layout {layout}; answers {answers}"),
+        };
+    }
+    if let Some(tags) = reader.get("tags") {
+        let known = tags["words"].as_array().map_or(0, Vec::len);
+        return format!("{known} words; tags {}", list(&tags["tags"]));
+    }
     let text = &reader["text"];
     match text["characters"].as_str() {
         Some(characters) => format!("{} characters: {characters:?}", characters.chars().count()),

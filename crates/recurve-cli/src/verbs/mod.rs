@@ -4,6 +4,7 @@
 pub(crate) mod bench;
 pub(crate) mod compare;
 pub(crate) mod config;
+pub(crate) mod data;
 pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod experiment;
@@ -14,8 +15,11 @@ pub(crate) mod forecast;
 pub(crate) mod generate;
 pub(crate) mod inspect;
 pub(crate) mod predict;
+pub(crate) mod reproduce;
 pub(crate) mod stream;
+pub(crate) mod tag;
 pub(crate) mod train;
+pub(crate) mod transcribe;
 
 use crate::args::Threads;
 use recurve_nn::Engine;

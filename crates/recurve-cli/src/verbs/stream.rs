@@ -19,6 +19,10 @@ pub(crate) fn run(args: &args::Stream, json: bool) -> Result<()> {
             let mut stream = LanguageModel::of(file)?.stream()?;
             each_line(|number, line| next(&mut stream, number, line, args.top))
         }
+        task => Err(Error::usage(format!(
+            "`{}` was trained for the task {task}, whose answers need whole sequences; use `recurve predict`",
+            file.name()
+        ))),
     }
 }
 

@@ -17,6 +17,35 @@ use std::time::Instant;
 
 /// Trains and tells; the exit code is that of a signal where one came.
 pub(crate) fn run(args: &args::Train, json: bool) -> Result<u8> {
+    train(args, json, &mut |done| {
+        tell(&done.folder, &done.report, (done.time(), done.profile.as_ref()), json)
+    })
+}
+
+/// A training that is over.
+pub(crate) struct Done {
+    /// Its folder.
+    pub(crate) folder: RunFolder,
+    /// What it came to.
+    pub(crate) report: Report,
+    /// Seconds from its beginning.
+    pub(crate) seconds: f64,
+    speed: Option<String>,
+    profile: Option<TrainingProfile>,
+}
+
+impl Done {
+    fn time(&self) -> Time<'_> {
+        Time { seconds: self.seconds, speed: self.speed.as_deref() }
+    }
+}
+
+/// Trains; `tell` is called where it was not interrupted.
+pub(crate) fn train(
+    args: &args::Train,
+    json: bool,
+    tell: &mut dyn FnMut(&Done) -> Result<()>,
+) -> Result<u8> {
     let signals = Signals::catch()?;
     let begun = Instant::now();
     let (mut trainer, resumed) = match &args.resume {
@@ -80,7 +109,9 @@ pub(crate) fn run(args: &args::Train, json: bool) -> Result<u8> {
             let took = Took { seconds, resumed: args.resume.is_some() };
             report::write(&folder, &result, took)?;
             let speed = progress.speed().filter(|_| result.task == Task::Language);
-            tell(&folder, &result, (Time { seconds, speed }, trainer.profile()), json)?;
+            let speed = speed.map(str::to_owned);
+            let profile = trainer.profile().cloned();
+            tell(&Done { folder, report: *result, seconds, speed, profile })?;
             Ok(0)
         }
         Err(error) => {

@@ -76,6 +76,11 @@ impl Written {
         let input = match description.input {
             InputKind::Tokens { .. } => json!([null, null]),
             InputKind::Values { width } => json!([null, null, width]),
+            InputKind::Words { .. } => {
+                return Err(Error::refused(
+                    "Keras has no layer that reads words and their letters",
+                ));
+            }
         };
         let mut to = Self {
             dtype,

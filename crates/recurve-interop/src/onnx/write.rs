@@ -199,6 +199,10 @@ impl<E: Element> Writer<'_, E> {
                 self.inputs.push(Self::port("x", Self::numbers(), &axes(Some(width))));
                 self.made("Transpose", &["x"], &swap)
             }
+            InputKind::Words { .. } => {
+                let text = "a model that reads words and their letters cannot be written as ONNX";
+                return Err(Error::refused(text));
+            }
         };
         let (mut stacks, mut pooled) = (0, false);
         let mut reverse: Option<usize> = None;

@@ -46,7 +46,12 @@ pub(super) fn output_width(layer: &Layer, width: usize) -> Result<usize> {
             check_context(attention.causal, attention.context)?;
             carried(&attention.state_sizes(width)).map(|()| width)
         }
-        Layer::Pool { .. } | Layer::LayerNorm => Ok(width),
+        Layer::Pool { .. } | Layer::LayerNorm | Layer::Transitions => Ok(width),
+        Layer::Words { width, letter_width, letter_hidden } => {
+            positive(*letter_width, "letter width")?;
+            within(letter_hidden + 1, "letter hidden", MOST_VALUES)?;
+            Ok(positive(*width, "width of word vectors")? + 2 * letter_hidden)
+        }
     }
 }
 

@@ -82,30 +82,40 @@ impl<E: Element> Node<E> for Embedding<E> {
         self.y.rows()
     }
 
-    /// Each thread takes some tokens of the vocabulary, and adds up what their rows bring in the order
-    /// of the rows.
     fn backward(&mut self, _: &Context<'_>, input: Signal<'_, E>, errors: Back<'_, E>) {
         let Signal::Tokens(tokens) = input else { unreachable!("an embedding reads tokens") };
-        let width = self.y.rows().width();
         let d_table = &mut errors.gradients[self.range.clone()];
-        let threads = self.engine.threads_over(d_table.len() + tokens.len() * width);
-        let each_time = (NUMBERS / width).max(1);
-        each(threads, d_table.chunks_mut(each_time * width).enumerate(), |(at, d_table)| {
-            d_table.fill(E::default());
-            let first = at * each_time;
-            for (row, token) in tokens.iter().enumerate() {
-                let Some(at) = (*token as usize).checked_sub(first) else { continue };
-                let Some(to) = d_table.get_mut(at * width..(at + 1) * width) else { continue };
-                let dy = to.iter_mut().zip(errors.dy.row(row));
-                match self.factors.get(row) {
-                    Some(factor) => dy.for_each(|(to, d)| *to = *to + *d * *factor),
-                    None => dy.for_each(|(to, d)| *to = *to + *d),
-                }
-            }
-        });
+        add_up((self.engine, &self.factors), tokens, errors.dy, d_table);
     }
 
     fn d_input(&self) -> Rows<'_, E> {
         Rows::new(&[], 0, 0)
     }
+}
+
+/// The gradient of a table of vectors from that of its rows `[rows, width]`, each with its factor if it has
+/// one. Each thread takes some tokens of the vocabulary, and adds up what their rows bring in the order of the
+/// rows.
+pub(super) fn add_up<E: Element>(
+    (engine, factors): (Engine, &[E]),
+    tokens: &[u32],
+    dy: Rows<'_, E>,
+    d_table: &mut [E],
+) {
+    let width = dy.width();
+    let threads = engine.threads_over(d_table.len() + tokens.len() * width);
+    let each_time = (NUMBERS / width).max(1);
+    each(threads, d_table.chunks_mut(each_time * width).enumerate(), |(at, d_table)| {
+        d_table.fill(E::default());
+        let first = at * each_time;
+        for (row, token) in tokens.iter().enumerate() {
+            let Some(at) = (*token as usize).checked_sub(first) else { continue };
+            let Some(to) = d_table.get_mut(at * width..(at + 1) * width) else { continue };
+            let dy = to.iter_mut().zip(dy.row(row));
+            match factors.get(row) {
+                Some(factor) => dy.for_each(|(to, d)| *to = *to + *d * *factor),
+                None => dy.for_each(|(to, d)| *to = *to + *d),
+            }
+        }
+    });
 }

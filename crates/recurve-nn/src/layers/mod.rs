@@ -19,7 +19,9 @@ mod side;
 mod stack;
 mod tcn;
 mod transformer;
+mod transitions;
 mod weight_drop;
+mod words;
 
 pub(crate) use attention_pool::AttentionPool;
 pub(crate) use direction::Ranges;
@@ -33,8 +35,10 @@ pub(crate) use self_attention::AttentionLayer;
 pub(crate) use stack::Stack;
 pub(crate) use tcn::TcnStack;
 pub(crate) use transformer::TransformerStack;
+pub(crate) use transitions::Transitions;
+pub(crate) use words::WordVectors;
 
-use crate::batch::Order;
+use crate::batch::{Order, Words};
 use crate::error::Result;
 use crate::memory::Memory;
 use crate::state::Part;
@@ -132,6 +136,8 @@ impl Context<'_> {
 #[derive(Clone, Copy)]
 pub(crate) enum Signal<'a, E> {
     Tokens(&'a [u32]),
+    /// The tokens and forms row by row.
+    Words(Words<'a>),
     Rows(Rows<'a, E>),
 }
 
@@ -140,8 +146,8 @@ impl<'a, E: Element> Signal<'a, E> {
     fn rows(self) -> Rows<'a, E> {
         match self {
             Self::Rows(rows) => rows,
-            Self::Tokens(_) => {
-                unreachable!("a description puts an embedding first where it reads tokens")
+            Self::Tokens(_) | Self::Words(_) => {
+                unreachable!("a description puts vectors first where it reads tokens or words")
             }
         }
     }

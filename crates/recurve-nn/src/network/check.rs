@@ -35,8 +35,23 @@ pub(super) fn check_sizes<E: Element>(batch: &Batch<'_, E>, kind: InputKind) -> 
         (Input::Values(values), InputKind::Values { width }) => {
             ("values", values.len(), places.saturating_mul(width))
         }
-        (Input::Tokens(_), _) => return Err(Error::new("tokens for a model that reads values")),
-        (Input::Values(_), _) => return Err(Error::new("values for a model that reads tokens")),
+        (Input::Words(words), InputKind::Words { .. }) if words.forms.len() == places => {
+            ("words", words.tokens.len(), places)
+        }
+        (Input::Words(words), InputKind::Words { .. }) => ("forms", words.forms.len(), places),
+        (input, kind) => {
+            let given = match input {
+                Input::Tokens(_) => "tokens",
+                Input::Values(_) => "values",
+                Input::Words(_) => "words",
+            };
+            let wanted = match kind {
+                InputKind::Tokens { .. } => "tokens",
+                InputKind::Values { .. } => "values",
+                InputKind::Words { .. } => "words",
+            };
+            return Err(Error::new(format!("{given} for a model that reads {wanted}")));
+        }
     };
     let flags = |flags: Option<&[bool]>| flags.map_or(places, <[bool]>::len);
     let (resets, mask) = (flags(batch.resets), flags(batch.mask));

@@ -65,7 +65,7 @@ impl Problem {
     /// Values of an input step.
     pub(crate) fn input_width(&self) -> usize {
         match self.description.input {
-            InputKind::Tokens { .. } => 0,
+            InputKind::Tokens { .. } | InputKind::Words { .. } => 0,
             InputKind::Values { width } => width,
         }
     }

@@ -61,14 +61,93 @@ const fn text(name: &'static str, expects: Expects, about: &'static str) -> Key 
     Key { name, expects, tasks: &[Task::Language], about }
 }
 
+const SEQUENCES: &[Task] = &[Task::Classify, Task::Regress, Task::Transcribe];
+const TEXTS: &[Task] = &[Task::Classify, Task::Regress];
+
+const fn of(
+    tasks: &'static [Task],
+    name: &'static str,
+    expects: Expects,
+    about: &'static str,
+) -> Key {
+    Key { name, expects, tasks, about }
+}
+
 const KEYS: &[Key] = &[
     key(
         "data.task",
-        Choice(&["forecast", "language"]),
-        "forecast tables, or model the language of a text",
+        Choice(&["forecast", "language", "classify", "regress", "tag", "transcribe"]),
+        "what is learned: what comes next in a table or a text, or an answer to each sequence",
     ),
-    table("data.time", Text, "the time column; \"none\" takes every row as one step"),
-    table("data.targets", Columns, "what is forecast; [] is the last numeric column"),
+    of(
+        SEQUENCES,
+        "data.layout",
+        Choice(&["long", "wide", "text", "ts", "audio", "features"]),
+        "a row per step, a row per sequence, texts, a UCR/UEA file, WAV files, .npy files",
+    ),
+    of(SEQUENCES, "data.id", Text, "the column that names the sequence of a row"),
+    of(
+        &[Task::Forecast, Task::Classify, Task::Regress, Task::Transcribe],
+        "data.time",
+        Text,
+        "the time column; in a forecast \"none\" takes every row as one step",
+    ),
+    of(
+        SEQUENCES,
+        "data.inputs",
+        Columns,
+        "the columns that are read; [] is every numeric one left",
+    ),
+    of(TEXTS, "data.text", Text, "the column of the text that is read"),
+    of(
+        &[Task::Classify, Task::Transcribe],
+        "data.label",
+        Text,
+        "the column of the class or text; of a folder of sound \"folder\" or \"name\" (up to the first _)",
+    ),
+    of(
+        &[Task::Forecast, Task::Regress],
+        "data.targets",
+        Columns,
+        "what is learned; [] of a forecast is the last numeric column",
+    ),
+    of(&[Task::Tag], "data.word", Whole, "the column of the word, from 1"),
+    of(&[Task::Tag], "data.tag", Whole, "the column of the tag, from 1"),
+    of(
+        &[Task::Transcribe],
+        "data.symbols",
+        Choice(&["characters", "words"]),
+        "what a symbol of the text is",
+    ),
+    of(&[Task::Regress], "data.remaining", Flag, "learn how many steps of a sequence are left"),
+    of(&[Task::Regress], "data.cap", Number, "targets above this count as this"),
+    of(&[Task::Regress], "data.per_step", Flag, "whether every step has a target of its own"),
+    of(SEQUENCES, "data.group", Text, "sequences that agree in this column stay in one part"),
+    of(SEQUENCES, "data.split", Text, "the column that says train, validation or test"),
+    of(TEXTS, "data.tokens", Choice(&["words", "characters"]), "what a token of a text is"),
+    of(
+        &[Task::Classify, Task::Regress, Task::Tag],
+        "data.min_count",
+        Whole,
+        "rarer tokens are all the same unknown one",
+    ),
+    of(
+        &[Task::Classify, Task::Regress, Task::Tag],
+        "data.vectors",
+        Text,
+        "a file of word vectors to begin with (GloVe, word2vec text)",
+    ),
+    of(
+        &[Task::Classify],
+        "data.class_weights",
+        Choice(&["none", "balanced"]),
+        "balanced counts every class the same",
+    ),
+    of(SEQUENCES, "data.features", Choice(&["log-mel", "mfcc"]), "what is taken from sound"),
+    of(SEQUENCES, "data.bands", Whole, "bands of the mel scale"),
+    of(SEQUENCES, "data.window_ms", Number, "milliseconds that one frame of sound sees"),
+    of(SEQUENCES, "data.hop_ms", Number, "milliseconds between frames"),
+    of(SEQUENCES, "data.deltas", Flag, "read the change from frame to frame too"),
     table(
         "data.covariates",
         Columns,
@@ -77,7 +156,8 @@ const KEYS: &[Key] = &[
     table("data.log", Flag, "take the logarithm of the targets"),
     table("data.difference", Flag, "learn the change from row to row"),
     table("data.seasonal_difference", Flag, "learn the change from season to season"),
-    table(
+    of(
+        &[Task::Forecast, Task::Classify, Task::Regress, Task::Transcribe],
         "data.scaler",
         Choice(&["standard", "min-max", "none"]),
         "how columns are scaled, fitted on the training part",
@@ -85,9 +165,31 @@ const KEYS: &[Key] = &[
     table("data.season", Whole, "rows in a season; 1 for none"),
     table("data.input", Whole, "rows read before a forecast"),
     table("data.horizon", Whole, "rows forecast at once"),
-    table("data.test", Size, "the last part, looked at once: rows (24) or a fraction (0.15)"),
+    of(
+        &[Task::Forecast, Task::Classify, Task::Regress, Task::Tag, Task::Transcribe],
+        "data.test",
+        Size,
+        "the part looked at once: rows or sequences (24) or a fraction (0.15); of a table the last",
+    ),
+    of(
+        &[Task::Classify, Task::Regress, Task::Tag, Task::Transcribe],
+        "data.test_file",
+        Text,
+        "a file that is the test part",
+    ),
+    of(&[Task::Tag], "data.validation_file", Text, "a file that is the validation part"),
+    of(
+        &[Task::Regress],
+        "data.test_answers",
+        Text,
+        "a file with the steps left after each sequence of the test file",
+    ),
     text("data.vocabulary", Choice(&["characters", "bytes"]), "what a token is"),
-    key("data.validation", Size, "the part that chooses the epoch: a fraction, or rows of a table"),
+    key(
+        "data.validation",
+        Size,
+        "the part that chooses the epoch: a fraction, or rows or sequences",
+    ),
     key(
         "model.cell",
         Choice(&[
@@ -104,7 +206,11 @@ const KEYS: &[Key] = &[
     ),
     key("model.hidden", Whole, "units of each layer"),
     key("model.layers", Whole, "layers of the stack"),
-    key("model.bidirectional", Flag, "read the window from its end too; forecasts only"),
+    key(
+        "model.bidirectional",
+        Flag,
+        "read the window or sequence from its end too; not for language",
+    ),
     key(
         "model.merge",
         Choice(Merge::NAMES),
@@ -126,16 +232,28 @@ const KEYS: &[Key] = &[
     key("model.weight_dropout", Number, "probability of dropout of recurrent weights"),
     text("model.embedding_dropout", Number, "probability that a token has no vector for a batch"),
     key("model.layer_norm", Flag, "layer normalisation before the output"),
-    table(
+    of(
+        &[Task::Forecast, Task::Classify, Task::Regress],
         "model.pooling",
-        Choice(&["last", "mean", "max"]),
-        "how the steps of a window become one vector",
+        Choice(&["last", "mean", "max", "attention"]),
+        "how the steps of a window or sequence become one vector",
     ),
     table("model.relative", Flag, "read and forecast relative to the last row of the window"),
-    text("model.embedding", Whole, "width of the token vectors"),
+    of(
+        &[Task::Language, Task::Classify, Task::Regress, Task::Tag],
+        "model.embedding",
+        Whole,
+        "width of the token vectors",
+    ),
+    of(
+        &[Task::Tag],
+        "model.letters",
+        Whole,
+        "units of each direction over the letters of a word; 0 leaves the letters out",
+    ),
     key("train.seed", Whole, "seed of weights, order and dropout"),
     key("train.epochs", Whole, "the most epochs"),
-    key("train.batch", Whole, "windows, or lanes of text, in a batch"),
+    key("train.batch", Whole, "windows, sequences, or lanes of text, in a batch"),
     text("train.steps", Whole, "steps of truncated backpropagation through time"),
     key("train.accumulate", Whole, "batches whose gradients make one step"),
     key("train.threads", Whole, "0 takes all; changes no bit of a result"),
@@ -196,8 +314,8 @@ const KEYS: &[Key] = &[
     key("nan.max_consecutive", Whole, "more in a row end the run"),
     key(
         "loss.kind",
-        Choice(&["cross-entropy", "mse", "mae", "huber"]),
-        "mse, mae or huber for forecasts, cross-entropy for language",
+        Choice(&["cross-entropy", "mse", "mae", "huber", "crf", "ctc"]),
+        "mse, mae or huber for numbers, cross-entropy for language, classes or tags, crf for tags, ctc for texts",
     ),
     key("loss.label_smoothing", Number, "probability spread over all tokens"),
     key("loss.delta", Number, "where the parabola becomes a line"),

@@ -65,8 +65,8 @@ pub struct ModelConfig {
     pub hidden: usize,
     /// Layers of the stack: `L`.
     pub layers: usize,
-    /// Whether each layer also reads the window from its end; not for a language model, which would
-    /// read the answer.
+    /// Whether each layer also reads the window or sequence from its end; not for a language model,
+    /// which would read the answer.
     pub bidirectional: bool,
     /// How the two directions of a layer become one.
     #[serde(default)]
@@ -92,16 +92,19 @@ pub struct ModelConfig {
     pub embedding_dropout: Option<f64>,
     /// Layer normalisation between the stack and the output.
     pub layer_norm: bool,
-    /// How the steps of a window become one vector; forecasts only.
+    /// How the steps of a window or sequence become one vector.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pooling: Option<Pooling>,
     /// Whether the window and the forecast are taken relative to the last row of the window;
     /// forecasts only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relative: Option<bool>,
-    /// The width of the token vectors; language models only.
+    /// The width of the token vectors, where there are tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embedding: Option<usize>,
+    /// Units of each direction over the letters of a word; 0 leaves the letters out; taggers only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub letters: Option<usize>,
 }
 
 /// How the model is trained.
@@ -228,6 +231,7 @@ impl Config {
                 pooling: Some(Pooling::Last),
                 relative: Some(true),
                 embedding: None,
+                letters: None,
             },
             train: TrainConfig {
                 seed: 1,

@@ -1,6 +1,7 @@
 //! What kind of file this is, judged by its content; the extension only breaks ties.
 //!
-//! A table is lines that a separator cuts evenly, with numbers in them, and is to be forecast. Everything else that can be
+//! Files of sequences with classes say so themselves: the `.ts` files of the UCR/UEA archive, tables with a
+//! column `label` or `class`, folders of sound. A table is lines that a separator cuts evenly, with numbers in them, and is to be forecast. Everything else that can be
 //! read is text. Well-known binary formats are refused by name, with what to do instead.
 
 use super::table::{evenness, guess_separator, is_number};
@@ -35,6 +36,11 @@ const BINARY: [(&[u8], &str); 8] = [
 ///
 /// The file is missing, a folder, empty, unreadable or binary.
 pub fn guess(path: &Path) -> Result<Guess> {
+    if path.is_dir() {
+        let files = super::sequences::wav_files(path)?.len();
+        let reasons = vec![format!("a folder of {files} WAV files")];
+        return Ok(Guess { task: Task::Classify, reasons });
+    }
     let bytes = super::read_bytes(path)?;
     let name = path.display().to_string();
     if let Some((_, what)) = BINARY.iter().find(|(start, _)| bytes.starts_with(start)) {
@@ -48,6 +54,10 @@ pub fn guess(path: &Path) -> Result<Guess> {
         return Err(Error::usage(format!("{name} is binary; expected a CSV or text file")));
     }
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+    if let Some(tagged @ ("conll" | "conllu" | "iob" | "bio")) = extension.as_deref() {
+        let reasons = vec![format!("its name ends in .{tagged}")];
+        return Ok(Guess { task: Task::Tag, reasons });
+    }
     let table_name = matches!(extension.as_deref(), Some("csv" | "tsv" | "tab"));
     Ok(judge(&String::from_utf8_lossy(head), table_name))
 }
@@ -58,6 +68,17 @@ fn judge(head: &str, table_name: bool) -> Guess {
     let (even, looked_at) = evenness(head, separator);
     let lines: Vec<&str> = head.lines().filter(|line| !line.trim().is_empty()).take(100).collect();
     let table = |reason: String| Guess { task: Task::Forecast, reasons: vec![reason] };
+    let classes = |reason: String| Guess { task: Task::Classify, reasons: vec![reason] };
+    if super::sequences::is_ts(head) {
+        return classes("a file of the UCR/UEA archive".to_owned());
+    }
+    let names = head.lines().next().unwrap_or_default().split(separator);
+    let label = names.map(|name| name.trim().trim_matches('"').to_lowercase());
+    if let Some(label) = label.into_iter().find(|name| ["label", "class"].contains(&name.as_str()))
+        && even > 1
+    {
+        return classes(format!("it has a column `{label}`"));
+    }
     let text = |reason: String| Guess { task: Task::Language, reasons: vec![reason] };
     if looked_at == 0 {
         return text("it holds only blank lines".to_owned());
@@ -114,6 +135,9 @@ mod tests {
             ("word,tag\nthe,DET\ncat,NOUN\n", false, Task::Language),
             ("word,tag\nthe,DET\ncat,NOUN\n", true, Task::Forecast),
             ("a,b\n", true, Task::Forecast),
+            ("@problemName x\n@data\n1,2:a\n", false, Task::Classify),
+            ("text,label\nfine,good\nbad,bad\n", true, Task::Classify),
+            ("class;a;b\n1;2;3\n2;3;4\n", false, Task::Classify),
         ] {
             assert_eq!(judge(head, table_name).task, task, "{head:?}");
         }
@@ -123,7 +147,7 @@ mod tests {
     fn files_that_cannot_be_used_are_refused_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let message = |path: &Path| guess(path).unwrap_err().to_string();
-        assert!(message(folder.path()).contains("is a folder"));
+        assert!(message(folder.path()).contains("holds no WAV files"));
         assert!(message(&folder.path().join("absent.csv")).contains("no such file"));
         for (content, expected) in [
             (&b""[..], "is empty"),

@@ -1,11 +1,13 @@
 //! From a file to batches: what the trainer learns from and what it is measured on.
 //!
-//! There are two paths. *Tables to windows*: a CSV file becomes a [`Table`] of named columns; a
+//! There are three paths. *Tables to windows*: a CSV file becomes a [`Table`] of named columns; a
 //! [`DataPlan`] fixes, before anything is trained, which columns are read, how they are transformed
 //! and scaled, where the chronological split lies and how long the windows are; a [`Series`] is a
 //! table read by a plan, and cuts windows, targets and rolling evaluation origins. *Text to tokens*:
 //! a [`Text`] is a file read by a [`Vocabulary`] of characters or bytes, and [`Lanes`] cut it into
-//! contiguous batches for truncated backpropagation through time.
+//! contiguous batches for truncated backpropagation through time. *Sequences with answers*: a [`Source`]
+//! finds separate sequences and their classes, numbers or texts in tables, `.ts` files or sound, and an
+//! [`Encoder`] makes them what a model reads.
 //!
 //! The plan and the vocabulary are serialised into the checkpoint, so a trained model reads new data
 //! exactly as it read the old. What is guessed can be said aloud and changed; what is wrong is
@@ -13,12 +15,14 @@
 //! that are guessed are those of the training part alone: nothing of the future leaks into the past.
 //! One thing is asked of all rows: a logarithm is not guessed where a value that is held out has none.
 
+mod conll;
 mod detect;
 mod frequency;
 mod lanes;
 mod options;
 mod order;
 mod plan;
+mod sequences;
 mod series;
 mod statistics;
 mod table;
@@ -26,19 +30,31 @@ mod text;
 mod time;
 mod transform;
 mod vocabulary;
+mod words;
 
+pub use conll::{Sentence, TagColumns, TagReader, Tagged};
 pub use detect::{Guess, guess};
 pub use frequency::Frequency;
 pub use lanes::{Lanes, TokenBatch};
 pub use options::{Columns, ScalerKind, SplitSize, TableOptions};
 pub use order::{Position, shuffled};
 pub use plan::{Channel, DataPlan, Part, Split, TimeColumn};
+pub use sequences::{
+    AudioFeatures, ClassWeights, Encoder, InputChannel, Layout, Raw, Sequence, SequenceOptions,
+    Sequences, Source, Spectrum, Wanted, drawn, parts,
+};
 pub use series::Series;
 pub use table::Table;
 pub use text::{Text, TextOptions};
 pub use time::TimeFormat;
 pub use transform::{Scaler, Transform};
 pub use vocabulary::{Vocabulary, VocabularyKind};
+pub use words::{TokenKind, UNKNOWN, Words};
+
+pub(crate) use conll::folded;
+pub(crate) use sequences::{Inputs, Side, sound};
+pub(crate) use table::shown;
+pub(crate) use words::vectors;
 
 use crate::error::{Error, Result};
 use std::path::Path;

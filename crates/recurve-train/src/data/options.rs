@@ -46,6 +46,13 @@ pub enum Columns {
     Named(Vec<String>),
 }
 
+impl Columns {
+    /// Whether nothing is said.
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::Default
+    }
+}
+
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected \"all\", a column name or a list of column names")]
 enum Spelled {

@@ -2,7 +2,8 @@
 //!
 //! A [`Table`] holds the cells as text with the line each row stands on, so that whatever is found
 //! wrong later can be pointed at in an editor. Separator (comma, semicolon, tab, bar) and header are
-//! recognised; quotes, CRLF and a byte order mark are understood. Numbers have a decimal point.
+//! recognised, and lines of numbers between blanks; quotes, CRLF and a byte order mark are understood.
+//! Numbers have a decimal point.
 //!
 //! Refused by name: rows of unequal width, two columns of one name, files that are no UTF-8, and,
 //! once a column is used as numbers, every cell that is empty, no number, NaN or infinite. Nothing is
@@ -11,6 +12,7 @@
 use super::time::TimeFormat;
 use crate::error::{Error, Result};
 use csv::{ReaderBuilder, StringRecord, Trim};
+use std::borrow::Cow;
 use std::path::Path;
 
 /// Separators in the order of preference: where two fit equally well, the comma is taken last,
@@ -50,6 +52,7 @@ impl Table {
     /// As [`read`](Self::read).
     pub fn parse(name: &str, text: &str) -> Result<Self> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let text = &*by_blanks(text).map_or(Cow::Borrowed(text), Cow::Owned);
         let separator = guess_separator(text);
         let (mut rows, mut lines) = records(name, text, separator)?;
         let Some(first) = rows.first() else {
@@ -246,6 +249,22 @@ impl LineCounter<'_> {
         }
         self.line
     }
+}
+
+/// The same with tabs, where a text is lines of equally many numbers with blanks between them and around.
+fn by_blanks(text: &str) -> Option<String> {
+    let cells = |line: &str| {
+        let mut cells = line.split_whitespace();
+        let count = cells.clone().count();
+        cells.all(|cell| cell.parse::<f64>().is_ok()).then_some(count)
+    };
+    let mut head = text.lines().filter(|line| !line.trim().is_empty()).take(100);
+    let first = head.next().and_then(cells).filter(|count| *count > 1)?;
+    if text.contains('\t') || !head.all(|line| cells(line) == Some(first)) {
+        return None;
+    }
+    let line = |line: &str| line.split_whitespace().collect::<Vec<_>>().join("\t");
+    Some(text.lines().map(line).collect::<Vec<_>>().join("\n"))
 }
 
 /// The separator that cuts the first lines most evenly.

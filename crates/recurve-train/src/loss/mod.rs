@@ -16,10 +16,13 @@
 //! A NaN in a counted output gives a NaN loss: it is never hidden, and what to do about it is
 //! decided by [`NanPolicy`](crate::nan_policy::NanPolicy).
 
+mod crf;
 mod cross_entropy;
+pub mod ctc;
 mod piecewise;
 mod regression;
 
+pub use crf::Crf;
 pub use piecewise::PiecewiseLoss;
 
 use crate::error::{Error, Result};
@@ -54,6 +57,10 @@ pub enum Loss {
         #[serde(default = "one")]
         delta: f64,
     },
+    /// That of a conditional random field over the labels of whole sequences: [`Crf`].
+    Crf {},
+    /// That of all ways to write a text: [`ctc`].
+    Ctc {},
 }
 
 fn one() -> f64 {
@@ -214,6 +221,9 @@ impl Loss {
                 cross_entropy::check(classes, width)?;
                 let softmax = Softmax::new(engine.isa());
                 Rule::CrossEntropy(CrossEntropy { label_smoothing, classes, softmax })
+            }
+            (Loss::Crf {} | Loss::Ctc {}, _) => {
+                return Err(Error::usage("this loss judges whole sequences, not rows"));
             }
             (Loss::CrossEntropy { .. }, Targets::Values(_)) => {
                 let text = "the cross-entropy needs a class per row as target, not numbers";

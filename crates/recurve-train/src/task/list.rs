@@ -6,8 +6,9 @@
 //! behind its [`Definition`]. To add a task: a folder, its line in each list here, its keys in
 //! `config/keys.rs`, and what the report page of the program shows of it.
 
-use super::{Definition, Report, forecast, language};
-use crate::data::{DataPlan, TableOptions, TextOptions, Vocabulary};
+use super::sequences::SequenceReader;
+use super::{Definition, Report, classify, forecast, language, regress, tag, transcribe};
+use crate::data::{DataPlan, SequenceOptions, TableOptions, TagReader, TextOptions, Vocabulary};
 use crate::error::{Error, Result};
 use recurve_nn::InputKind;
 use serde::{Deserialize, Serialize};
@@ -22,17 +23,36 @@ pub enum Task {
     Forecast,
     /// The next token of a text.
     Language,
+    /// The class of a sequence.
+    Classify,
+    /// Numbers of a sequence or of its steps.
+    Regress,
+    /// A tag for each word of a sentence.
+    Tag,
+    /// The text of a longer sequence.
+    Transcribe,
 }
 
 impl Task {
     /// All tasks.
-    pub const ALL: [Self; 2] = [Self::Forecast, Self::Language];
+    pub const ALL: [Self; 6] = [
+        Self::Forecast,
+        Self::Language,
+        Self::Classify,
+        Self::Regress,
+        Self::Tag,
+        Self::Transcribe,
+    ];
 
     /// Its name in files and on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Forecast => "forecast",
             Self::Language => "language",
+            Self::Classify => "classify",
+            Self::Regress => "regress",
+            Self::Tag => "tag",
+            Self::Transcribe => "transcribe",
         }
     }
 
@@ -41,6 +61,10 @@ impl Task {
         match self {
             Self::Forecast => &forecast::Definition,
             Self::Language => &language::Definition,
+            Self::Classify => &classify::Definition,
+            Self::Regress => &regress::Definition,
+            Self::Tag => &tag::Definition,
+            Self::Transcribe => &transcribe::Definition,
         }
     }
 
@@ -77,6 +101,14 @@ pub enum DataConfig {
     Forecast(TableOptions),
     /// Text to tokens.
     Language(TextOptions),
+    /// Sequences to classes.
+    Classify(SequenceOptions),
+    /// Sequences to numbers.
+    Regress(SequenceOptions),
+    /// Sentences to tags.
+    Tag(tag::TagOptions),
+    /// Sequences to texts.
+    Transcribe(SequenceOptions),
 }
 
 impl DataConfig {
@@ -85,6 +117,10 @@ impl DataConfig {
         match self {
             Self::Forecast(_) => Task::Forecast,
             Self::Language(_) => Task::Language,
+            Self::Classify(_) => Task::Classify,
+            Self::Regress(_) => Task::Regress,
+            Self::Tag(_) => Task::Tag,
+            Self::Transcribe(_) => Task::Transcribe,
         }
     }
 }
@@ -97,6 +133,10 @@ pub enum Reader {
     Table(DataPlan),
     /// Text, by this vocabulary.
     Text(Vocabulary),
+    /// Separate sequences.
+    Sequences(SequenceReader),
+    /// Words of sentences.
+    Tags(TagReader),
 }
 
 impl Reader {
@@ -105,6 +145,10 @@ impl Reader {
         match self {
             Self::Table(plan) => InputKind::Values { width: plan.channels() },
             Self::Text(vocabulary) => InputKind::Tokens { vocabulary: vocabulary.size() },
+            Self::Sequences(reader) => reader.encoder.input(),
+            Self::Tags(reader) => {
+                InputKind::Words { vocabulary: reader.words.size(), letters: reader.letters.size() }
+            }
         }
     }
 
@@ -116,6 +160,15 @@ impl Reader {
                 theirs.size(),
                 own.size()
             )),
+            (Self::Sequences(own), Self::Sequences(theirs)) if own.answers != theirs.answers => {
+                Some("its outputs mean something else than here".to_owned())
+            }
+            (Self::Sequences(own), Self::Sequences(theirs)) if own.encoder != theirs.encoder => {
+                Some("it scales or numbers what it reads in another way than here".to_owned())
+            }
+            (Self::Tags(own), Self::Tags(theirs)) if own != theirs => {
+                Some("it knows other words, letters or tags than here".to_owned())
+            }
             _ => None,
         }
     }
@@ -129,6 +182,14 @@ pub enum Evaluation {
     Forecast(forecast::ForecastReport),
     /// Of a language model.
     Language(language::LanguageReport),
+    /// Of a classifier.
+    Classify(classify::ClassifyReport),
+    /// Of a regression.
+    Regress(regress::RegressReport),
+    /// Of a tagger.
+    Tag(tag::TagReport),
+    /// Of a transcriber.
+    Transcribe(transcribe::TranscribeReport),
 }
 
 impl Evaluation {
@@ -137,6 +198,10 @@ impl Evaluation {
         match self {
             Self::Forecast(report) => report,
             Self::Language(report) => report,
+            Self::Classify(report) => report,
+            Self::Regress(report) => report,
+            Self::Tag(report) => report,
+            Self::Transcribe(report) => report,
         }
     }
 }

@@ -8,15 +8,25 @@
 //! else does, neither the trainer nor the run folder.
 
 mod ahead;
+mod classify;
 mod forecast;
 mod language;
 mod list;
+mod regress;
+mod sequences;
+mod tag;
+mod transcribe;
 
+pub use classify::{ClassPrediction, ClassReport, Classifier, ClassifyReport};
 pub use forecast::{
     BaselineReport, Forecast, ForecastReport, ForecastStream, Forecaster, Prediction, TargetReport,
 };
 pub use language::{GenerateOptions, LanguageModel, LanguageReport, LanguageStream};
 pub use list::{DataConfig, Evaluation, Reader, Task};
+pub use regress::{RegressPrediction, RegressReport, RegressScores, RegressTarget, Regressor};
+pub use sequences::{Answers, Number, SequenceReader};
+pub use tag::{SpanScores, TagOptions, TagReport, TagScores, TaggedWord, Tagger};
+pub use transcribe::{Alignment, BEAM, TranscribeReport, Transcriber, Transcription};
 
 use crate::config::Config;
 use crate::data::{Part, Position};
@@ -227,6 +237,15 @@ fn stack(config: &Config, below: Description) -> Description {
         rate if model.locked => description.locked_dropout(rate),
         rate => description.dropout(rate),
     }
+}
+
+/// The probabilities of some outputs.
+fn softmax(outputs: &[f32]) -> Vec<f64> {
+    let greatest = outputs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers = outputs.iter().map(|output| f64::from(output - greatest).exp());
+    let powers: Vec<f64> = powers.collect();
+    let sum: f64 = powers.iter().sum();
+    powers.iter().map(|power| power / sum).collect()
 }
 
 /// A batch that the layers refuse although the data was checked.

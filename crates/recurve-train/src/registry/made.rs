@@ -1,0 +1,150 @@
+//! Small data sets that are generated: one for each task, to try it in seconds.
+
+use crate::initialise::generator;
+use hound::{SampleFormat, WavSpec, WavWriter};
+use rand::RngExt;
+use rand_distr::{Distribution, Normal};
+use std::f64::consts::TAU;
+use std::fmt::Write;
+use std::io::Cursor;
+
+/// Files with their names.
+type Files = Vec<(String, Vec<u8>)>;
+
+/// Name, what it is, and what makes it.
+type Made = (&'static str, &'static str, fn() -> Files);
+
+pub(super) const MADE: &[Made] = &[
+    ("gestures", "movements of a sensor in two directions, four kinds: classify", gestures),
+    ("machines", "two sensors of machines that wear out: regress", machines),
+    ("talk", "sentences with names of persons and places: tag", talk),
+    ("whistles", "words whistled in three tones: transcribe", whistles),
+];
+
+fn noise() -> Normal<f64> {
+    Normal::new(0.0, 1.0).expect("a normal distribution")
+}
+
+/// Long table: circles in both directions, and zigzags along two axes, of 15 to 40 steps.
+fn gestures() -> Files {
+    let mut rng = generator(1, "gestures");
+    let noise = noise();
+    let mut text = "id,step,person,x,y,label\n".to_owned();
+    for id in 0..240 {
+        let kind = id % 4;
+        let (steps, phase) =
+            (15 + rng.random_range(0..26_u64) as usize, rng.random_range(0.0..TAU));
+        for step in 0..steps {
+            let turn = TAU * step as f64 / 15.0;
+            let zigzag = ((step + id) % 8) as f64 / 4.0 - 1.0;
+            let (x, y) = match kind {
+                0 => ((turn + phase).cos(), (turn + phase).sin()),
+                1 => ((turn + phase).cos(), -(turn + phase).sin()),
+                2 => (zigzag, 0.1 * turn),
+                _ => (0.1 * turn, zigzag),
+            };
+            let (x, y) = (x + 0.4 * noise.sample(&mut rng), y + 0.4 * noise.sample(&mut rng));
+            let label = ["left", "right", "wave", "nod"][kind];
+            let _ = writeln!(text, "g{id},{step},p{},{x:.3},{y:.3},{label}", id / 24);
+        }
+    }
+    vec![("gestures.csv".to_owned(), text.into_bytes())]
+}
+
+/// Long table: wear grows faster and faster until the machine stands still.
+fn machines() -> Files {
+    let mut rng = generator(1, "machines");
+    let noise = noise();
+    let mut text = "machine,hour,heat,shake\n".to_owned();
+    for machine in 0..60 {
+        let life = 40 + rng.random_range(0..80_u64) as usize;
+        let start = rng.random_range(0.0..0.3);
+        for hour in 0..life {
+            let wear = start + (-((life - hour) as f64) / 25.0).exp();
+            let heat = 60.0 + 15.0 * wear + 1.0 * noise.sample(&mut rng);
+            let shake = 0.5 + wear * wear + 0.08 * noise.sample(&mut rng);
+            let _ = writeln!(text, "m{machine},{hour},{heat:.2},{shake:.3}");
+        }
+    }
+    vec![("machines.csv".to_owned(), text.into_bytes())]
+}
+
+/// Columns of words and tags: who goes where, with names made of syllables.
+fn talk() -> Files {
+    let mut rng = generator(1, "talk");
+    let mut pick = |count: usize| rng.random_range(0..count as u64) as usize;
+    let mut text = String::new();
+    for _ in 0..500 {
+        let syllable = |at: usize| ["mar", "lo", "tin", "be", "ka", "ro", "sil", "ne"][at];
+        let mut name = |ending: &str| {
+            let name = format!("{}{}{ending}", syllable(pick(8)), syllable(pick(8)));
+            name[..1].to_uppercase() + &name[1..]
+        };
+        let (person, family, place) = (name("a"), name("son"), name("burg"));
+        let (long, south) = (pick(2) == 0, pick(3) == 0);
+        let verb = ["lives in", "went to", "writes from", "never saw"][pick(4)];
+        let _ = writeln!(text, "{person}\tB-PER");
+        if long {
+            let _ = writeln!(text, "{family}\tI-PER");
+        }
+        for word in verb.split(' ') {
+            let _ = writeln!(text, "{word}\tO");
+        }
+        if south {
+            let _ = writeln!(text, "South\tB-LOC\n{place}\tI-LOC");
+        } else {
+            let _ = writeln!(text, "{place}\tB-LOC");
+        }
+        text += ".\tO\n\n";
+    }
+    vec![("talk.conll".to_owned(), text.into_bytes())]
+}
+
+/// WAV files and a table of them: each letter is a tone of its own, of unequal length.
+fn whistles() -> Files {
+    let mut rng = generator(1, "whistles");
+    let noise = noise();
+    let (mut files, mut table) = (vec![], "file,text\n".to_owned());
+    for at in 0..150 {
+        let letters = 1 + rng.random_range(0..5_u64) as usize;
+        let word: String =
+            (0..letters).map(|_| ["a", "b", "c"][rng.random_range(0..3_u64) as usize]).collect();
+        let mut samples: Vec<f64> = vec![0.0; 400];
+        for letter in word.chars() {
+            let hertz = match letter {
+                'a' => 400.0,
+                'b' => 900.0,
+                _ => 1800.0,
+            };
+            let long = 500 + rng.random_range(0..700_u64) as usize;
+            samples.extend((0..long).map(|t| 0.3 * (TAU * hertz * t as f64 / 8000.0).sin()));
+            samples.extend(vec![0.0; 160 + rng.random_range(0..300_u64) as usize]);
+        }
+        let samples: Vec<f64> =
+            samples.iter().map(|sample| sample + 0.02 * noise.sample(&mut rng)).collect();
+        files.push((format!("whistle-{at}.wav"), wav(&samples)));
+        let _ = writeln!(table, "whistle-{at}.wav,{word}");
+    }
+    files.push(("whistles.csv".to_owned(), table.into_bytes()));
+    files
+}
+
+/// A WAV file of 16 bits at 8 kHz.
+pub(super) fn wav(samples: &[f64]) -> Vec<u8> {
+    let spec = WavSpec {
+        channels: 1,
+        sample_rate: 8000,
+        bits_per_sample: 16,
+        sample_format: SampleFormat::Int,
+    };
+    let mut bytes = Cursor::new(vec![]);
+    let mut write = || -> hound::Result<()> {
+        let mut writer = WavWriter::new(&mut bytes, spec)?;
+        for sample in samples {
+            writer.write_sample((sample.clamp(-1.0, 1.0) * 32_767.0).round() as i16)?;
+        }
+        writer.finalize()
+    };
+    write().expect("memory can be written");
+    bytes.into_inner()
+}
