@@ -7,7 +7,7 @@ use crate::graph::Graph;
 use crate::limits::Limits;
 use crate::source::Source;
 use crate::tensors::Tensors;
-use crate::{keras, onnx, safetensors, torch};
+use crate::{audio, keras, numpy, onnx, rnnoise, safetensors, torch};
 use recurve_nn::{CellKind, Element};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -47,6 +47,14 @@ pub enum Format {
     Onnx,
     /// A `.keras` archive, or an HDF5 file of Keras.
     Keras,
+    /// Arrays of NumPy.
+    Numpy,
+    /// A `.nam` file of Neural Amp Modeler.
+    Nam,
+    /// JSON of RTNeural.
+    Rtneural,
+    /// The network of RNNoise.
+    Rnnoise,
 }
 
 impl Format {
@@ -57,6 +65,10 @@ impl Format {
             Self::Torch => "PyTorch",
             Self::Onnx => "ONNX",
             Self::Keras => "Keras",
+            Self::Numpy => "NumPy",
+            Self::Nam => "Neural Amp Modeler",
+            Self::Rtneural => "RTNeural",
+            Self::Rnnoise => "RNNoise",
         }
     }
 }
@@ -141,7 +153,8 @@ pub fn open_bytes(name: &str, bytes: Vec<u8>, options: &Options) -> Result<Forei
 /// Bytes by which a format is told.
 const HEAD: u64 = 16;
 /// What can be opened, for people.
-const FORMATS: &str = "safetensors, .pt and .pth of PyTorch, .keras and .h5 of Keras, ONNX";
+const FORMATS: &str = "safetensors, .pt and .pth of PyTorch, .keras and .h5 of Keras, ONNX, .npy and .npz of \
+     NumPy, .nam, JSON of RTNeural, .rnn of RNNoise";
 
 fn open_source(source: &Arc<Source>, options: &Options) -> Result<Foreign> {
     read(source, options).map_err(|error| error.within(format_args!("`{}`", source.name())))
@@ -159,6 +172,12 @@ fn read(source: &Arc<Source>, options: &Options) -> Result<Foreign> {
         onnx::open(source, options)?
     } else if keras::is_hdf5(&head) {
         keras::open_hdf5(source, options)?
+    } else if numpy::is_beginning(&head) {
+        numpy::open(source, options)?
+    } else if audio::is_beginning(&head) {
+        audio::open(source, options)?
+    } else if rnnoise::is_file(source) {
+        rnnoise::open(source)?
     } else {
         return Err(unknown());
     };
@@ -173,6 +192,9 @@ fn open_archive(archive: &Arc<Archive>, options: &Options) -> Result<Contents> {
     }
     if keras::is_archive(archive) {
         return keras::open_archive(archive, options);
+    }
+    if numpy::is_archive(archive) {
+        return numpy::open_archive(archive, options);
     }
     Err(unknown())
 }

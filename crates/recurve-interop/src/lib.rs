@@ -17,6 +17,7 @@
 
 pub mod archive;
 pub mod arrange;
+mod audio;
 mod dtype;
 mod error;
 pub mod export;
@@ -26,7 +27,9 @@ pub mod graph;
 mod hdf5;
 pub mod keras;
 mod limits;
+mod numpy;
 mod onnx;
+mod rnnoise;
 pub mod safetensors;
 mod source;
 mod tensors;

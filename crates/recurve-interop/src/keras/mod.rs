@@ -9,12 +9,14 @@ mod export;
 mod graph;
 mod keys;
 mod layers;
+mod plain;
 mod plan;
 mod recognise;
 mod variables;
 mod wiring;
 
 pub use export::{archive, weights};
+pub(crate) use plain::{assemble_layers, plain_layer};
 
 use crate::archive::Archive;
 use crate::dtype::Dtype;
