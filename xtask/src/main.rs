@@ -72,6 +72,7 @@ fn golden() -> Result<()> {
         "torch_layers",
         "training_curve",
         "other_cells",
+        "paper_cells",
         "torch_parts",
         "ctc",
         "optimisers",

@@ -34,6 +34,9 @@ pub trait Cell: Copy + Send + Sync + 'static {
     /// The gate whose rows of `r` fill the columns from `COLUMNS - RECURRENT.len()` on; empty if the cell
     /// has no recurrent product.
     const RECURRENT: &'static [usize];
+    /// Whether the column after those of the input product holds the input itself. Such a layer has as many
+    /// units as inputs.
+    const PASSED: bool = false;
     /// How many columns at the end multiply `r` with the operand of [`Cell::operand`] instead of `h'`.
     const SECOND: usize = 0;
 
@@ -59,7 +62,7 @@ pub trait Cell: Copy + Send + Sync + 'static {
     /// The reverse of [`Cell::forward`]: from what was kept, the states around the step and the
     /// gradient of the states after it, the gradient of the columns and the part of the gradient of
     /// the states before it that does not pass through `r`. A column whose gradient
-    /// [`Cell::operand_backward`] will give is returned as it was kept.
+    /// [`Cell::operand_backward`] will give holds what that needs.
     fn backward<V: Lanes>(
         self,
         kept: Self::Columns<V>,
@@ -91,8 +94,8 @@ pub trait Cell: Copy + Send + Sync + 'static {
     }
 
     /// The reverse of [`Cell::operand`]: completes the gradient of the columns, and gives what to add
-    /// to the gradient of `h'`. The columns that it completes come as [`Cell::operand`] left them; the
-    /// last [`Cell::SECOND`] columns are complete already, and what it returns for them is not used.
+    /// to the gradient of `h'`. The columns come as [`Cell::backward`] left them; the last
+    /// [`Cell::SECOND`] are complete already, and what it returns for them is not used.
     fn operand_backward<V: Lanes>(
         self,
         columns: Self::Columns<V>,

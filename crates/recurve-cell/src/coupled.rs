@@ -9,13 +9,13 @@
 //! h = o∘tanh(c)
 //! ```
 
-use crate::{Cell, Group, Lanes, Peephole, Sightless};
+use crate::{Activations, Cell, Group, Lanes, Peephole, Role, Sightless, Standard};
 
 /// The LSTM cell with `f = 1 − i`. Columns i g o, states h c, peepholes i o.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct CoupledLstm<P: Peephole = Sightless>(pub P);
+pub struct CoupledLstm<P: Peephole = Sightless, A: Activations = Standard>(pub P, pub A);
 
-impl<P: Peephole> Cell for CoupledLstm<P> {
+impl<P: Peephole, A: Activations> Cell for CoupledLstm<P, A> {
     type Columns<V: Lanes> = [V; 3];
     type States<V: Lanes> = [V; 2];
     type Peepholes<V: Lanes> = P::Weights<V, 2>;
@@ -29,11 +29,11 @@ impl<P: Peephole> Cell for CoupledLstm<P> {
         p: Self::Peepholes<V>,
         [_, c_before]: [V; 2],
     ) -> ([V; 3], [V; 2]) {
-        let i = P::add(i, p, 0, c_before).sigmoid();
-        let g = g.tanh();
-        let c = (i.like(1.0) - i).mul_add(c_before, i * g);
-        let o = P::add(o, p, 1, c).sigmoid();
-        ([i, g, o], [o * c.tanh(), c])
+        let sums = [P::add(i, p, 0, c_before), g];
+        let [i, g] = self.1.values([Role::Gate, Role::Candidate], sums);
+        let c = self.1.bounded((i.like(1.0) - i).mul_add(c_before, i * g));
+        let [o, shown] = self.1.values([Role::Gate, Role::Output], [P::add(o, p, 1, c), c]);
+        ([i, g, o], [o * shown, c])
     }
 
     #[inline(always)]
@@ -45,14 +45,16 @@ impl<P: Peephole> Cell for CoupledLstm<P> {
         [_, c]: [V; 2],
         [dh, dc]: [V; 2],
     ) -> ([V; 3], [V; 2]) {
-        let one = c.like(1.0);
-        let tanh_c = c.tanh();
-        let d_o = dh * tanh_c * o * (one - o);
-        let dc = (dh * o).mul_add(one - tanh_c * tanh_c, dc);
-        let dc = P::add(dc, p, 1, d_o);
-        let d_i = dc * (g - c_before) * i * (one - i);
-        let d_g = dc * i * (one - g * g);
-        let dc_before = P::add(dc * (one - i), p, 0, d_i);
+        let [shown] = self.1.values([Role::Output], [c]);
+        let [slope_i, slope_g, slope_o, slope_c] = self
+            .1
+            .derivatives([Role::Gate, Role::Candidate, Role::Gate, Role::Output], [i, g, o, shown]);
+        let d_o = dh * shown * slope_o;
+        let dc = (dh * o).mul_add(slope_c, dc);
+        let dc = self.1.bounded_backward(c, P::add(dc, p, 1, d_o));
+        let d_i = dc * (g - c_before) * slope_i;
+        let d_g = dc * i * slope_g;
+        let dc_before = P::add(dc * (c.like(1.0) - i), p, 0, d_i);
         ([d_i, d_g, d_o], [c.like(0.0), dc_before])
     }
 

@@ -13,15 +13,15 @@
 //! from the input part until the reset gate is known. The paper's first version swaps `z` and `1 − z`;
 //! here `z` near 1 always means to keep.
 
-use crate::{Cell, Lanes};
+use crate::{Activations, Cell, Lanes, Role, Standard};
 
 /// The GRU cell, reset after the product. Gates r z n, columns `n_x r z n_h`, one state `h`.
 ///
 /// `n_x` is the input part of the candidate and `n_h` its recurrent part. What is kept is `n r z n_h`.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Gru;
+pub struct Gru<A: Activations = Standard>(pub A);
 
-impl Cell for Gru {
+impl<A: Activations> Cell for Gru<A> {
     type Columns<V: Lanes> = [V; 4];
     type States<V: Lanes> = [V; 1];
     type Peepholes<V: Lanes> = [V; 0];
@@ -35,9 +35,8 @@ impl Cell for Gru {
         _: [V; 0],
         [h_before]: [V; 1],
     ) -> ([V; 4], [V; 1]) {
-        let r = r.sigmoid();
-        let z = z.sigmoid();
-        let n = r.mul_add(n_h, n_x).tanh();
+        let [r, z] = self.0.values([Role::Gate; 2], [r, z]);
+        let [n] = self.0.values([Role::Candidate], [r.mul_add(n_h, n_x)]);
         ([n, r, z, n_h], [blend(z, n, h_before)])
     }
 
@@ -50,8 +49,9 @@ impl Cell for Gru {
         _: [V; 1],
         [dh]: [V; 1],
     ) -> ([V; 4], [V; 1]) {
-        let (d_n, d_z, dh_before) = blend_backward(z, n, h_before, dh);
-        let d_r = d_n * n_h * r * (r.like(1.0) - r);
+        let (d_n, d_z, dh_before) = blend_backward(self.0, z, n, h_before, dh);
+        let [slope] = self.0.derivatives([Role::Gate], [r]);
+        let d_r = d_n * n_h * slope;
         ([d_n, d_r, d_z, d_n * r], [dh_before])
     }
 }
@@ -60,9 +60,9 @@ impl Cell for Gru {
 ///
 /// The product for the candidate needs `r∘h'`, so it is formed after the reset gate is known.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct GruResetBefore;
+pub struct GruResetBefore<A: Activations = Standard>(pub A);
 
-impl Cell for GruResetBefore {
+impl<A: Activations> Cell for GruResetBefore<A> {
     type Columns<V: Lanes> = [V; 3];
     type States<V: Lanes> = [V; 1];
     type Peepholes<V: Lanes> = [V; 0];
@@ -72,7 +72,7 @@ impl Cell for GruResetBefore {
 
     #[inline(always)]
     fn operand<V: Lanes>(self, [r, z, n]: [V; 3], [h_before]: [V; 1]) -> ([V; 3], V) {
-        let r = r.sigmoid();
+        let [r] = self.0.values([Role::Gate], [r]);
         ([r, z, n], r * h_before)
     }
 
@@ -83,7 +83,8 @@ impl Cell for GruResetBefore {
         [h_before]: [V; 1],
         d_operand: V,
     ) -> ([V; 3], V) {
-        let d_r = d_operand * h_before * r * (r.like(1.0) - r);
+        let [slope] = self.0.derivatives([Role::Gate], [r]);
+        let d_r = d_operand * h_before * slope;
         ([d_r, d_z, d_n], d_operand * r)
     }
 
@@ -94,8 +95,7 @@ impl Cell for GruResetBefore {
         _: [V; 0],
         [h_before]: [V; 1],
     ) -> ([V; 3], [V; 1]) {
-        let z = z.sigmoid();
-        let n = n.tanh();
+        let [z, n] = self.0.values([Role::Gate, Role::Candidate], [z, n]);
         ([r, z, n], [blend(z, n, h_before)])
     }
 
@@ -108,7 +108,7 @@ impl Cell for GruResetBefore {
         _: [V; 1],
         [dh]: [V; 1],
     ) -> ([V; 3], [V; 1]) {
-        let (d_n, d_z, dh_before) = blend_backward(z, n, h_before, dh);
+        let (d_n, d_z, dh_before) = blend_backward(self.0, z, n, h_before, dh);
         ([r, d_z, d_n], [dh_before])
     }
 }
@@ -121,9 +121,15 @@ fn blend<V: Lanes>(z: V, n: V, h_before: V) -> V {
 
 /// From `dh`: the gradients before the activations of `n` and `z`, and the direct part of `dh'`.
 #[inline(always)]
-fn blend_backward<V: Lanes>(z: V, n: V, h_before: V, dh: V) -> (V, V, V) {
-    let one = z.like(1.0);
-    let d_n = dh * (one - z) * (one - n * n);
-    let d_z = dh * (h_before - n) * z * (one - z);
+fn blend_backward<V: Lanes>(
+    functions: impl Activations,
+    z: V,
+    n: V,
+    h_before: V,
+    dh: V,
+) -> (V, V, V) {
+    let [slope_z, slope_n] = functions.derivatives([Role::Gate, Role::Candidate], [z, n]);
+    let d_n = dh * (z.like(1.0) - z) * slope_n;
+    let d_z = dh * (h_before - n) * slope_z;
     (d_n, d_z, dh * z)
 }

@@ -13,7 +13,7 @@ use crate::{Activation, Cell, Lanes, Relu};
 
 /// The independently recurrent cell. One column, one state `h`, one weight `u` per unit.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct IndRnn<A: Activation = Relu>(pub A);
+pub struct IndRnn<A = Relu>(pub A);
 
 impl<A: Activation> Cell for IndRnn<A> {
     type Columns<V: Lanes> = [V; 1];

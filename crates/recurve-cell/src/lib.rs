@@ -62,7 +62,7 @@
 //!
 //! ```
 //! use recurve_cell::reference::{Layer, Weights};
-//! use recurve_cell::{Lstm, Rnn, Sightless, Tanh};
+//! use recurve_cell::{Lstm, Rnn, Sightless, Standard, Tanh};
 //!
 //! // One unit each, wired by hand: a pulse at the first step, then 99 steps of silence.
 //! let pulse = |step| if step == 0 { [1.0] } else { [0.0] };
@@ -75,7 +75,7 @@
 //! // The LSTM unit writes when the pulse opens i, and its bias holds f and o open. Gates: i f g o.
 //! let (w, b) = ([20.0, 0.0, 5.0, 0.0], [-10.0, 10.0, 0.0, 10.0]);
 //! let lstm = Weights { w: &w, r: &[0.0; 4], b: &b, b_r: &[], p: &[] };
-//! let lstm = Layer::new(Lstm(Sightless), 1, 1, lstm);
+//! let lstm = Layer::new(Lstm(Sightless, Standard), 1, 1, lstm);
 //! let mut h_and_c = [0.0_f64; 2];
 //!
 //! for step in 0..100 {
@@ -107,6 +107,13 @@
 //! | [`CoupledLstm`] | h c | 3 | `f = 1 − i`: it forgets exactly where it writes |
 //! | [`Gru`] | h | 3 | no separate cell state: `h` is edited in place, by one gate `z` for keeping and writing; `r` hides the past from the candidate |
 //! | [`GruResetBefore`] | h | 3 | the same with `r` applied before the recurrent product, as first published |
+//! | [`MinimalGated`] | h | 2 | one gate for both |
+//! | [`LstmWithout`] | h c | 3 | no input gate, no forget gate or no output gate |
+//! | [`SLstm`] | h c n m | 4 | exponential gates, a normaliser and a stabiliser |
+//! | [`IndRnn`] | h | 1 | a unit sees its own past only: no recurrent product |
+//! | [`Qrnn`], [`Sru`], [`MinGru`], [`MinLstm`] | h (c) | 2 to 4 | gates that do not wait for `h'` |
+//!
+//! Activations may be others than σ and tanh, sums and cell states may be bounded: [`Chosen`].
 //!
 //! # Training in three steps
 //!
@@ -125,26 +132,34 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod activation;
 mod cell;
 mod coupled;
+mod greff;
 mod group;
 mod gru;
 mod ind_rnn;
 mod lanes;
 mod lstm;
 mod math;
+mod minimal;
 mod real;
 pub mod reference;
 mod rnn;
+mod scan;
 mod slstm;
 
+pub use activation::{Activation, Activations, Chosen, Function, Relu, Role, Standard, Tanh};
 pub use cell::{Cell, MOST_STATES};
 pub use coupled::CoupledLstm;
+pub use greff::{FORGET_GATE, INPUT_GATE, LstmWithout, OUTPUT_GATE};
 pub use group::Group;
 pub use gru::{Gru, GruResetBefore};
 pub use ind_rnn::IndRnn;
 pub use lanes::Lanes;
 pub use lstm::{Lstm, Peephole, Sees, Sightless};
+pub use minimal::MinimalGated;
 pub use real::Real;
-pub use rnn::{Activation, Relu, Rnn, Tanh};
+pub use rnn::Rnn;
+pub use scan::{MinGru, MinLstm, Qrnn, Sru, SruProjected};
 pub use slstm::{Forget, SLstm};

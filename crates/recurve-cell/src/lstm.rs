@@ -10,7 +10,7 @@
 //! h = o∘tanh(c)
 //! ```
 
-use crate::{Cell, Group, Lanes};
+use crate::{Activations, Cell, Group, Lanes, Role, Standard};
 
 /// Whether the gates see the cell state: [`Sees`] (peepholes) or [`Sightless`] (none).
 pub trait Peephole: Copy + Default + Send + Sync + 'static {
@@ -45,10 +45,13 @@ impl Peephole for Sightless {
 }
 
 /// The LSTM cell. Columns i f g o, states h c, peepholes i f o.
+///
+/// σ and tanh may be other functions, sums and the cell state may be bounded: see
+/// [`Chosen`](crate::Chosen).
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Lstm<P: Peephole = Sightless>(pub P);
+pub struct Lstm<P: Peephole = Sightless, A: Activations = Standard>(pub P, pub A);
 
-impl<P: Peephole> Cell for Lstm<P> {
+impl<P: Peephole, A: Activations> Cell for Lstm<P, A> {
     type Columns<V: Lanes> = [V; 4];
     type States<V: Lanes> = [V; 2];
     type Peepholes<V: Lanes> = P::Weights<V, 3>;
@@ -62,12 +65,11 @@ impl<P: Peephole> Cell for Lstm<P> {
         p: Self::Peepholes<V>,
         [_, c_before]: [V; 2],
     ) -> ([V; 4], [V; 2]) {
-        let i = P::add(i, p, 0, c_before).sigmoid();
-        let f = P::add(f, p, 1, c_before).sigmoid();
-        let g = g.tanh();
-        let c = f.mul_add(c_before, i * g);
-        let o = P::add(o, p, 2, c).sigmoid();
-        ([i, f, g, o], [o * c.tanh(), c])
+        let sums = [P::add(i, p, 0, c_before), P::add(f, p, 1, c_before), g];
+        let [i, f, g] = self.1.values([Role::Gate, Role::Gate, Role::Candidate], sums);
+        let c = self.1.bounded(f.mul_add(c_before, i * g));
+        let [o, shown] = self.1.values([Role::Gate, Role::Output], [P::add(o, p, 2, c), c]);
+        ([i, f, g, o], [o * shown, c])
     }
 
     #[inline(always)]
@@ -79,14 +81,17 @@ impl<P: Peephole> Cell for Lstm<P> {
         [_, c]: [V; 2],
         [dh, dc]: [V; 2],
     ) -> ([V; 4], [V; 2]) {
-        let one = c.like(1.0);
-        let tanh_c = c.tanh();
-        let d_o = dh * tanh_c * o * (one - o);
-        let dc = (dh * o).mul_add(one - tanh_c * tanh_c, dc);
-        let dc = P::add(dc, p, 2, d_o);
-        let d_i = dc * g * i * (one - i);
-        let d_f = dc * c_before * f * (one - f);
-        let d_g = dc * i * (one - g * g);
+        let [shown] = self.1.values([Role::Output], [c]);
+        let [slope_i, slope_f, slope_g, slope_o, slope_c] = self.1.derivatives(
+            [Role::Gate, Role::Gate, Role::Candidate, Role::Gate, Role::Output],
+            [i, f, g, o, shown],
+        );
+        let d_o = dh * shown * slope_o;
+        let dc = (dh * o).mul_add(slope_c, dc);
+        let dc = self.1.bounded_backward(c, P::add(dc, p, 2, d_o));
+        let d_i = dc * g * slope_i;
+        let d_f = dc * c_before * slope_f;
+        let d_g = dc * i * slope_g;
         let dc_before = P::add(P::add(dc * f, p, 0, d_i), p, 1, d_f);
         ([d_i, d_f, d_g, d_o], [c.like(0.0), dc_before])
     }

@@ -20,7 +20,7 @@
 //! One step of learning by hand: a GRU of one unit reads three numbers, and its last output should be 0.5.
 //!
 //! ```
-//! use recurve_cell::Gru;
+//! use recurve_cell::{Gru, Standard};
 //! use recurve_cell::reference::{Errors, Gradients, Layer, Sequences, Tape, Weights};
 //!
 //! let sequence = Sequences::new(3, 1);
@@ -29,7 +29,7 @@
 //! let mut losses = [0.0; 2];
 //! for loss in &mut losses {
 //!     let weights = Weights { w: &w, r: &r, b: &b, b_r: &[], p: &[] };
-//!     let layer = Layer::new(Gru, 1, 1, weights);
+//!     let layer = Layer::new(Gru(Standard), 1, 1, weights);
 //!
 //!     // Forward. A GRU has one state and keeps four numbers for each unit.
 //!     let (mut before, mut kept, mut after) = ([0.0; 3], [0.0; 12], [0.0; 3]);
@@ -151,6 +151,7 @@ impl<'a, C: Cell, F: Real> Layer<'a, C, F> {
             }
         }
         check("p", weights.p.len(), "[PEEPHOLES, H]", C::PEEPHOLES * hidden);
+        assert!(!C::PASSED || inputs == hidden, "the input is passed on: expected I = H");
         Self { cell, inputs, hidden, weights }
     }
 
@@ -166,6 +167,9 @@ impl<'a, C: Cell, F: Real> Layer<'a, C, F> {
         columns.fill(F::default());
         for (column, gate) in input::<C>() {
             add_product(&mut columns[row(column, hidden)], w, b, gate, x);
+        }
+        if C::PASSED {
+            columns[row(C::GATES, hidden)].copy_from_slice(x);
         }
         for (column, gate) in recurrent::<C>() {
             let h = &state[..hidden];
@@ -233,6 +237,9 @@ impl<'a, C: Cell, F: Real> Layer<'a, C, F> {
         dx.fill(F::default());
         for (column, gate) in input::<C>() {
             add_transposed(dx, w, gate, &d_columns[row(column, hidden)]);
+        }
+        if C::PASSED {
+            add(dx, &d_columns[row(C::GATES, hidden)]);
         }
     }
 

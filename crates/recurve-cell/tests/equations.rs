@@ -5,7 +5,7 @@ mod support;
 
 use recurve_cell::reference::Layer;
 use recurve_cell::{Cell, CoupledLstm, Gru, GruResetBefore, Lstm, Real};
-use recurve_cell::{Relu, Rnn, Sees, Sightless, Tanh};
+use recurve_cell::{Relu, Rnn, Sees, Sightless, Standard, Tanh};
 use support::{Net, Parameters, Random, Size};
 
 const SIZE: Size = Size { inputs: 3, hidden: 4 };
@@ -160,10 +160,10 @@ macro_rules! textbooks {
 textbooks! {
     rnn_tanh: Rnn(Tanh), rnn_tanh;
     rnn_relu: Rnn(Relu), rnn_relu;
-    lstm: Lstm(Sightless), lstm;
-    lstm_peepholes: Lstm(Sees), lstm;
-    coupled_lstm: CoupledLstm(Sightless), coupled_lstm;
-    coupled_lstm_peepholes: CoupledLstm(Sees), coupled_lstm;
-    gru: Gru, gru;
-    gru_reset_before: GruResetBefore, gru_reset_before;
+    lstm: Lstm(Sightless, Standard), lstm;
+    lstm_peepholes: Lstm(Sees, Standard), lstm;
+    coupled_lstm: CoupledLstm(Sightless, Standard), coupled_lstm;
+    coupled_lstm_peepholes: CoupledLstm(Sees, Standard), coupled_lstm;
+    gru: Gru(Standard), gru;
+    gru_reset_before: GruResetBefore(Standard), gru_reset_before;
 }

@@ -22,6 +22,9 @@ const HIDDEN: usize = 3;
 const TOLERANCE: f64 = 1e-7;
 const SMALL: f64 = 1e-3;
 const DISTANCE: f64 = 1e-4;
+/// Two slopes that differ by more, at two distances, have a jump of the derivative between them: what is
+/// measured there is the derivative on neither side.
+const KINK: f64 = 1e-5;
 
 /// How the layers are joined.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -79,6 +82,8 @@ impl<C: Cell> Network<C> {
     /// The input sizes of the layers.
     fn inputs(&self) -> &'static [usize] {
         match self.arrangement {
+            _ if C::PASSED && self.arrangement == Arrangement::Single => &[HIDDEN],
+            _ if C::PASSED => &[HIDDEN, HIDDEN],
             Arrangement::Single => &[INPUTS],
             Arrangement::Stacked => &[INPUTS, HIDDEN],
             Arrangement::Bidirectional => &[INPUTS, INPUTS],
@@ -101,7 +106,7 @@ impl<C: Cell> Network<C> {
             }
             place(format!("layer {layer} initial state"), BATCH * C::STATES * HIDDEN);
         }
-        place("x".into(), STEPS * BATCH * INPUTS);
+        place("x".into(), STEPS * BATCH * self.inputs()[0]);
         places
     }
 
@@ -125,7 +130,7 @@ impl<C: Cell> Network<C> {
     /// The loss, and its gradient by every number of the vector.
     fn evaluate(&self, values: &[f64]) -> (f64, Vec<f64>) {
         let stacked = self.arrangement == Arrangement::Stacked;
-        let x = &values[values.len() - STEPS * BATCH * INPUTS..];
+        let x = &values[values.len() - STEPS * BATCH * self.inputs()[0]..];
         let layers = self.inputs().len();
         let parameters: Vec<_> = (0..layers).map(|at| self.layer(values, at)).collect();
         let nets: Vec<_> = parameters
@@ -199,6 +204,7 @@ fn check<C: Cell>(name: &str, cell: C) {
                 values[at] = here;
                 loss
             };
+            let mut kinks = 0;
             for (place, range) in places {
                 // Where nothing depends on a number both sides are zero; a whole slice of them is an error.
                 let slice = &gradient[range.clone()];
@@ -213,6 +219,10 @@ fn check<C: Cell>(name: &str, cell: C) {
                     let expected = (8.0 * near - far) / (12.0 * DISTANCE);
                     let found = gradient[at];
                     let scale = found.abs().max(expected.abs()).max(SMALL);
+                    if (2.0 * near - far).abs() > KINK * scale * 4.0 * DISTANCE {
+                        kinks += 1;
+                        continue;
+                    }
                     assert!(
                         (found - expected).abs() <= TOLERANCE * scale,
                         "{name}, {arrangement:?}, {}: d {place}[{}] is {found}, expected {expected}",
@@ -221,6 +231,7 @@ fn check<C: Cell>(name: &str, cell: C) {
                     );
                 }
             }
+            assert!(6 * kinks <= count, "{name}: {kinks} of {count} gradients are not measured");
         }
     }
 }

@@ -3,14 +3,14 @@
 mod support;
 
 use recurve_cell::reference::{Layer, Sequences, Weights};
-use recurve_cell::{Lstm, Sightless};
+use recurve_cell::{Lstm, Sightless, Standard};
 use support::{Net, Parameters, Random, Size};
 
 const SIZE: Size = Size { inputs: 2, hidden: 3 };
 
 fn run(sequences: &Sequences<'_>, x: usize, state: usize) {
     let weights = Parameters::<f64>::build::<Lstm>(SIZE, |count| Random(0).values(count));
-    let net = Net { cell: Lstm(Sightless), size: SIZE, weights: &weights };
+    let net = Net { cell: Lstm(Sightless, Standard), size: SIZE, weights: &weights };
     net.run(sequences, &vec![0.0; x], &vec![0.0; state]);
 }
 
@@ -18,14 +18,14 @@ fn run(sequences: &Sequences<'_>, x: usize, state: usize) {
 #[should_panic(expected = "w holds 23 values, its shape [G*H, I] needs 24")]
 fn weights() {
     let weights = Weights { w: &[0.0; 23], r: &[0.0; 36], b: &[], b_r: &[], p: &[] };
-    Layer::new(Lstm(Sightless), 2, 3, weights);
+    Layer::new(Lstm(Sightless, Standard), 2, 3, weights);
 }
 
 #[test]
 #[should_panic(expected = "b_r holds 11 values, its shape [G*H], or 0 for none needs 12")]
 fn bias() {
     let weights = Weights { w: &[0.0; 24], r: &[0.0; 36], b: &[], b_r: &[0.0; 11], p: &[] };
-    Layer::new(Lstm(Sightless), 2, 3, weights);
+    Layer::new(Lstm(Sightless, Standard), 2, 3, weights);
 }
 
 #[test]

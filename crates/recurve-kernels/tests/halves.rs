@@ -76,7 +76,20 @@ fn check<C: Cell>(name: &str, cell: C) {
 
 /// Cells whose derivative jumps; that of the sLSTM, where the largest exponent passes from one term to the
 /// other, which moves a common factor between the states.
-const KINKED: [&str; 4] = ["rnn_relu", "ind_rnn", "slstm", "slstm_exponential"];
+const KINKED: [&str; 12] = [
+    "rnn_relu",
+    "rnn_chosen",
+    "lstm_chosen",
+    "lstm_peepholes_chosen",
+    "coupled_lstm_chosen",
+    "gru_chosen",
+    "gru_reset_before_chosen",
+    "ind_rnn",
+    "slstm",
+    "slstm_exponential",
+    "min_gru",
+    "min_lstm",
+];
 
 every_cell!(check);
 

@@ -1,9 +1,11 @@
 //! What a model is made of, in words that a file can hold.
 
+mod cell;
 mod sequence;
 mod sound;
 mod stacking;
 
+pub use cell::{Activation, Activations, CellKind, OwnCell};
 pub use sequence::{Attention, Positions, Tcn, Transformer};
 pub use stacking::{Connection, Initial, Merge};
 
@@ -196,83 +198,15 @@ pub struct Recurrent {
     /// The states before the first step.
     #[serde(default, skip_serializing_if = "is_default")]
     pub initial: Initial,
-}
-
-/// The recurrent cells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum CellKind {
-    /// The vanilla RNN with tanh (Elman 1990).
-    RnnTanh,
-    /// The vanilla RNN with max(x, 0).
-    RnnRelu,
-    /// The LSTM with a forget gate (Gers, Schmidhuber & Cummins 2000).
-    Lstm,
-    /// The LSTM whose gates see the cell state (Gers & Schmidhuber 2000).
-    LstmPeephole,
-    /// The LSTM with `f = 1 - i`.
-    LstmCoupled,
-    /// The LSTM with `f = 1 - i` whose gates see the cell state.
-    LstmCoupledPeephole,
-    /// The GRU with the reset after the recurrent product, as in cuDNN and PyTorch.
-    Gru,
-    /// The GRU with the reset before the recurrent product (Cho et al. 2014).
-    GruResetBefore,
-    /// The independently recurrent network with max(x, 0) (Li et al. 2018).
-    IndRnn,
-    /// The sLSTM of xLSTM with an exponential input gate (Beck et al. 2024).
-    Slstm,
-    /// The sLSTM with an exponential forget gate too.
-    SlstmExponential,
-}
-
-impl CellKind {
-    /// All cells.
-    pub const ALL: [Self; 11] = [
-        Self::RnnTanh,
-        Self::RnnRelu,
-        Self::Lstm,
-        Self::LstmPeephole,
-        Self::LstmCoupled,
-        Self::LstmCoupledPeephole,
-        Self::Gru,
-        Self::GruResetBefore,
-        Self::IndRnn,
-        Self::Slstm,
-        Self::SlstmExponential,
-    ];
-
-    /// Its name in files and on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::RnnTanh => "rnn-tanh",
-            Self::RnnRelu => "rnn-relu",
-            Self::Lstm => "lstm",
-            Self::LstmPeephole => "lstm-peephole",
-            Self::LstmCoupled => "lstm-coupled",
-            Self::LstmCoupledPeephole => "lstm-coupled-peephole",
-            Self::Gru => "gru",
-            Self::GruResetBefore => "gru-reset-before",
-            Self::IndRnn => "ind-rnn",
-            Self::Slstm => "slstm",
-            Self::SlstmExponential => "slstm-exponential",
-        }
-    }
-
-    /// Gates of the input product: the weights `w` are `[G*H, I]`.
-    pub fn gates(self) -> usize {
-        crate::cells::of_kind(self).gates
-    }
-
-    /// Gates of the recurrent product: the weights `r` are `[G*H, H]`. 0 for a cell without one.
-    pub fn recurrent_gates(self) -> usize {
-        crate::cells::of_kind(self).recurrent_gates
-    }
-
-    /// The gate that keeps the old cell state and has weights of its own, if there is one.
-    pub fn forget_gate(self) -> Option<usize> {
-        matches!(self, Self::Lstm | Self::LstmPeephole | Self::Slstm).then_some(1)
-    }
+    /// The functions of the cell, where they are not its own.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub activations: Option<Activations>,
+    /// Where the sums of gates and candidate are cut off, above and below 0: ONNX's `clip`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub clip_sums: Option<f64>,
+    /// Where the cell state of an LSTM is cut off, above and below 0: TensorFlow's `cell_clip`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub clip_state: Option<f64>,
 }
 
 /// The biases of a recurrent layer.
@@ -305,6 +239,9 @@ impl Recurrent {
             merge: Merge::Concat,
             connection: Connection::Plain,
             initial: Initial::Zero,
+            activations: None,
+            clip_sums: None,
+            clip_state: None,
         }
     }
     /// The same with `layers` layers.
@@ -351,6 +288,21 @@ impl Recurrent {
     #[must_use]
     pub fn initial(self, initial: Initial) -> Self {
         Self { initial, ..self }
+    }
+    /// The same with other functions in its cells.
+    #[must_use]
+    pub fn activations(self, activations: Activations) -> Self {
+        Self { activations: Some(activations), ..self }
+    }
+    /// The same with the sums of gates and candidates cut off.
+    #[must_use]
+    pub fn clip_sums(self, most: f64) -> Self {
+        Self { clip_sums: Some(most), ..self }
+    }
+    /// The same with cell states cut off.
+    #[must_use]
+    pub fn clip_state(self, most: f64) -> Self {
+        Self { clip_state: Some(most), ..self }
     }
     /// Directions: 1 or 2.
     pub fn directions(&self) -> usize {

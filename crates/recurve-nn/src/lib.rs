@@ -51,8 +51,8 @@ mod trace;
 pub use batch::{Batch, Input, Order, Words};
 pub use cells::WithCell;
 pub use description::{
-    Attention, Bias, CellKind, Connection, Description, Initial, InputKind, Layer, Merge, Pooling,
-    Positions, Recurrent, Tcn, Transformer,
+    Activation, Activations, Attention, Bias, CellKind, Connection, Description, Initial,
+    InputKind, Layer, Merge, OwnCell, Pooling, Positions, Recurrent, Tcn, Transformer,
 };
 pub use error::{Error, Result};
 pub use layers::{Judge, Mode, Noise};

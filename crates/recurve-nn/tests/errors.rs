@@ -3,8 +3,8 @@
 mod support;
 
 use recurve_nn::{
-    Batch, CellKind, Connection, Description, Engine, Input, InputKind, Layer, Merge, Mode, Model,
-    Network, Noise, Pooling, Precision, Recurrent, Session, State,
+    Activation, Activations, Batch, CellKind, Connection, Description, Engine, Input, InputKind,
+    Layer, Merge, Mode, Model, Network, Noise, Pooling, Precision, Recurrent, Session, State,
 };
 use support::{Random, random_model};
 
@@ -113,7 +113,7 @@ fn descriptions_in_files() {
     let text = serde_json::to_string(&good).unwrap();
     assert_eq!(read(&text).unwrap(), good);
     for (from, to, expected) in [
-        ("\"lstm\"", "\"lstn\"", "unknown variant `lstn`"),
+        ("\"lstm\"", "\"lstn\"", "unknown cell `lstn`; there are rnn-tanh, rnn-relu, lstm,"),
         ("\"hidden\"", "\"hiden\"", "unknown field `hiden`"),
         ("\"layers\"", "\"layrs\"", "unknown field `layrs`"),
         ("\"hidden\":4", "\"hidden\":-4", "invalid value"),
@@ -240,12 +240,49 @@ fn sessions() {
     }
 }
 
+/// What a cell does not have cannot be chosen.
+#[test]
+fn functions_and_bounds_of_cells() {
+    let of = |stack: Recurrent| Description::values(3).recurrent(stack).widths();
+    let new = |cell| Recurrent::new(cell, 4);
+    let with = |activations: Activations| move |cell| new(cell).activations(activations);
+    let standard = with(Activations::default());
+    let relu = |activations: &mut Activations| activations.output = Activation::Relu;
+    let mut shown = Activations::default();
+    relu(&mut shown);
+    assert!(of(with(shown)(CellKind::Lstm).clip_sums(3.0).clip_state(1.0)).is_ok());
+    says(of(standard(CellKind::Slstm)), &["`slstm`", "cannot be chosen"]);
+    says(of(with(shown)(CellKind::Gru)), &["`gru` has no output", "Relu"]);
+    says(of(new(CellKind::Gru).clip_state(1.0)), &["`gru`", "clip_state"]);
+    says(of(new(CellKind::Lstm).clip_state(-1.0)), &["clip_state is -1", "positive"]);
+    says(of(new(CellKind::Qrnn).clip_sums(1.0)), &["`qrnn`", "clip_sums"]);
+    let elu = Activations { candidate: Activation::Elu { alpha: -1.0 }, ..Activations::default() };
+    says(of(with(elu)(CellKind::Lstm)), &["Elu", "not negative"]);
+    says(of(new(CellKind::Sru)), &["`sru`", "3 inputs and 4 units", "sru-projected"]);
+}
+
+/// A file from before a choice existed says nothing of it.
+#[test]
+fn what_is_not_chosen_is_not_written() {
+    let text = serde_json::to_string(&lstm(4)).unwrap();
+    assert!(!text.contains("clip") && !text.contains("activations"), "{text}");
+    assert_eq!(serde_json::from_str::<Recurrent>(&text).unwrap(), lstm(4));
+    let hard = Activation::HardSigmoid { alpha: 0.2, beta: 0.5 };
+    let stack =
+        lstm(4).activations(Activations { gate: hard, ..Activations::default() }).clip_state(2.0);
+    let text = serde_json::to_string(&stack).unwrap();
+    assert!(text.contains(r#""gate":{"hard-sigmoid":{"alpha":0.2,"beta":0.5}}"#), "{text}");
+    assert_eq!(serde_json::from_str::<Recurrent>(&text).unwrap(), stack);
+    let some = r#"{"candidate":"relu"}"#;
+    let some = serde_json::from_str::<Activations>(some).unwrap();
+    assert_eq!(some, Activations { candidate: Activation::Relu, ..Activations::default() });
+}
+
 /// Numbers that are not finite come out, they are not swallowed on the way.
 #[test]
 fn nan_shows() {
     let x: Vec<f32> = (0..5 * 3).map(|at| if at == 7 { f32::NAN } else { 0.5 }).collect();
-    let layers: Vec<(&str, Description)> = CellKind::ALL
-        .into_iter()
+    let layers: Vec<(&str, Description)> = support::cells()
         .map(|cell| (cell.name(), Description::values(3).recurrent(Recurrent::new(cell, 4))))
         .chain([
             ("layer norm", Description::values(3).layer_norm()),

@@ -51,6 +51,7 @@ fn state(description: &Description, batch: usize, h: &[f64], c: Option<&[f64]>) 
         let size = batch * part.hidden;
         part.h.copy_from_slice(&h[at * size..][..size]);
         if !part.c.is_empty() {
+            let size = part.c.len();
             part.c.copy_from_slice(&c.expect("c")[at * size..][..size]);
         }
     }
@@ -288,11 +289,10 @@ impl OtherCase {
     }
 }
 
-#[test]
-fn other_cells() {
-    let folder = golden().join("other_cells");
+fn check_cells(folder: &str, least: usize) {
+    let folder = golden().join(folder);
     let index: Index<OtherCase> = index(&folder.join("index.json"));
-    assert!(index.cases.len() >= 15, "the index lists all cases");
+    assert!(index.cases.len() >= least, "the index lists all cases");
     for case in index.cases {
         let io = Tensors::read(&folder.join(&case.file));
         let shape = Shape {
@@ -309,6 +309,16 @@ fn other_cells() {
         let parameters = case.parameters(&io);
         Case::of_stack(case.file.clone(), shape, parameters, &io).check_all(true);
     }
+}
+
+#[test]
+fn other_cells() {
+    check_cells("other_cells", 15);
+}
+
+#[test]
+fn paper_cells() {
+    check_cells("paper_cells", 14);
 }
 
 /// One layer of `torch_parts.safetensors`: its input, its weights, and the names of both there.

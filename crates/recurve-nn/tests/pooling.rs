@@ -32,7 +32,7 @@ fn pass(description: Description) -> Pass<f64> {
 
 #[test]
 fn the_last_output_is_the_last_state_of_each_direction() {
-    for cell in CellKind::ALL {
+    for cell in support::cells() {
         for directions in [1, 2] {
             let stack = Recurrent::new(cell, HIDDEN).layers(2);
             let stack = if directions == 2 { stack.bidirectional() } else { stack };

@@ -131,7 +131,7 @@ fn check_streams(cell: CellKind, hidden: usize, count: usize) {
 
 #[test]
 fn steps_are_the_run() {
-    for cell in CellKind::ALL {
+    for cell in support::cells() {
         for hidden in SIZES {
             check_streams(cell, hidden, 9);
         }
@@ -141,7 +141,7 @@ fn steps_are_the_run() {
 /// Longer than the stretch of steps whose input products are formed together.
 #[test]
 fn steps_are_the_run_over_long_streams() {
-    for cell in CellKind::ALL {
+    for cell in support::cells() {
         check_streams(cell, 17, 401);
     }
 }
@@ -238,7 +238,7 @@ fn check_alone<E: Element>(problem: &Problem, isa: Isa) {
 
 #[test]
 fn a_batch_changes_no_sequence() {
-    for cell in CellKind::ALL {
+    for cell in support::cells() {
         for stack in [Recurrent::new(cell, 19), Recurrent::new(cell, 33).layers(2).bidirectional()]
         {
             let lengths = [4, 9, 1, 9, 7, 0, 3, 8, 2, 5, 9];
@@ -275,7 +275,7 @@ fn window(whole: &Problem, times: std::ops::Range<usize>) -> Problem {
 /// is lost.
 #[test]
 fn two_windows_are_the_whole() {
-    for cell in CellKind::ALL {
+    for cell in support::cells() {
         let mut whole = problem(Recurrent::new(cell, 21).layers(2), 12, &[12; 5]);
         whole.lengths = None;
         for isa in isas() {
@@ -307,7 +307,7 @@ fn two_windows_are_the_whole() {
 #[test]
 fn a_reset_begins_a_new_sequence() {
     const RESET: usize = 6;
-    for cell in CellKind::ALL {
+    for cell in support::cells() {
         for bidirectional in [false, true] {
             let stack = Recurrent::new(cell, 18).layers(2);
             let stack = if bidirectional { stack.bidirectional() } else { stack };

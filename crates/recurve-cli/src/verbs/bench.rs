@@ -108,10 +108,7 @@ fn typed(args: &args::Bench) -> Result<Shape> {
 
 fn cell(name: &str) -> Result<CellKind> {
     let wanted = if name == "rnn" { "rnn-tanh" } else { name };
-    CellKind::ALL.into_iter().find(|cell| cell.name() == wanted).ok_or_else(|| {
-        let names = CellKind::ALL.map(CellKind::name).join(", ");
-        Error::usage(format!("--cell {name}: no such cell; there are {names}"))
-    })
+    CellKind::named(wanted).map_err(|error| Error::usage(format!("--cell {name}: {error}")))
 }
 
 /// A line of `--list --json`.

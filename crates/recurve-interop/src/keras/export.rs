@@ -179,6 +179,11 @@ impl Written {
                 return Err(Error::refused(format!("Keras has no layer for the cell `{name}`")));
             }
         };
+        if (stack.activations, stack.clip_sums, stack.clip_state) != (None, None, None) {
+            return Err(Error::refused(
+                "files of Keras are written with the cell's own functions, and without bounds",
+            ));
+        }
         if stack.connection != Connection::Plain {
             return Err(Error::refused("Keras has no layer for connections within a stack"));
         }

@@ -355,5 +355,16 @@ impl<E: Element> Backward<'_, E> {
                 }
             }
         }
+        for t in own.filter(|_| layout.passed) {
+            for b in self.places.alive(t, &sequences) {
+                for block in 0..layout.blocks {
+                    // SAFETY: as above.
+                    unsafe {
+                        let to = to.at((steps.first_row(t) + b) * row);
+                        self.places.add_passed(t, block, b, to);
+                    }
+                }
+            }
+        }
     }
 }

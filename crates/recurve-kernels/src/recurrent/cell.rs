@@ -42,7 +42,7 @@ pub(crate) struct Units<E> {
 
 /// Room for the value of a cell: what was chosen when it was made.
 #[derive(Clone, Copy)]
-pub(crate) struct Value(MaybeUninit<[u64; 16]>);
+pub(crate) struct Value(MaybeUninit<[u64; 24]>);
 
 impl Value {
     fn new<C: Cell>(cell: C) -> Self {
@@ -80,6 +80,7 @@ pub struct CellKernels<E: Element> {
     pub(crate) gates: usize,
     pub(crate) recurrent_gates: usize,
     pub(crate) columns: usize,
+    pub(crate) passed: bool,
     pub(crate) states: usize,
     pub(crate) second: usize,
     pub(crate) peepholes: usize,
@@ -94,7 +95,7 @@ pub struct CellKernels<E: Element> {
 
 impl<E: Element> CellKernels<E> {
     /// The functions of `cell` for `isa`. A cell whose constants contradict its types, or whose value is
-    /// larger than 128 bytes, is not compiled.
+    /// larger than 192 bytes, is not compiled.
     pub fn of<C: Cell>(cell: C, isa: Isa) -> Self {
         // The layout of memory follows from the constants, the addresses that the functions use from
         // the types.
@@ -105,6 +106,7 @@ impl<E: Element> CellKernels<E> {
             assert!(C::STATES >= 1 && C::STATES <= MOST_STATES);
             assert!(C::INPUT.len() == C::GATES && C::RECURRENT.len() == C::RECURRENT_GATES);
             assert!(C::GATES >= 1 && C::GATES <= C::COLUMNS && C::RECURRENT_GATES <= C::COLUMNS);
+            assert!(!C::PASSED || C::GATES < C::COLUMNS);
             assert!(C::SECOND == 0 || C::SECOND < C::RECURRENT_GATES);
             each_once(C::INPUT);
             each_once(C::RECURRENT);
@@ -115,6 +117,7 @@ impl<E: Element> CellKernels<E> {
             gates: C::GATES,
             recurrent_gates: C::RECURRENT_GATES,
             columns: C::COLUMNS,
+            passed: C::PASSED,
             states: C::STATES,
             second: C::SECOND,
             peepholes: C::PEEPHOLES,

@@ -196,7 +196,7 @@ impl<E: Element> Forward<'_, E> {
             let next = part.after(block);
             if vectors * layout.lanes < layout.row() {
                 // SAFETY: see the impl.
-                unsafe { self.start_others(&input, block, &chunk, part) }
+                unsafe { self.start_others(block, &chunk, part) }
             }
             for panel in 0..panels.count() {
                 let place = input.place(layout, block, next, panel);
@@ -226,17 +226,16 @@ impl<E: Element> Forward<'_, E> {
         }
     }
 
-    /// The columns that the input product leaves alone start from their bias.
-    unsafe fn start_others(&self, input: &Part, block: usize, chunk: &Range<usize>, part: &Parts) {
-        let layout = self.places.layout;
-        let (width, row) = (input.width(layout), layout.row());
-        let bias = &self.weights.bias[block * row..][width..row];
+    /// The columns that the input product leaves alone.
+    unsafe fn start_others(&self, block: usize, chunk: &Range<usize>, part: &Parts) {
+        let (places, row) = (self.places, self.places.layout.row());
+        let bias = &self.weights.bias[block * row..][..row];
         for t in chunk.clone() {
-            for b in self.places.alive(t, &part.sequences) {
+            for b in places.alive(t, &part.sequences) {
                 // SAFETY: see the impl.
                 unsafe {
-                    let rest = self.places.columns(t, block, b).add(width);
-                    rest.copy_from_nonoverlapping(bias.as_ptr(), bias.len());
+                    let x = self.x.pointer().add((places.steps.first_row(t) + b) * self.x.stride());
+                    places.start_others(places.columns(t, block, b), block, bias, x);
                 }
             }
         }

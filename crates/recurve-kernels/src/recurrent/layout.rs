@@ -31,6 +31,8 @@ pub(crate) struct Layout {
     /// Gates that have recurrent weights; 0 if no step waits for a product.
     pub(crate) recurrent_gates: usize,
     pub(crate) columns: usize,
+    /// Whether the column after those of the input product holds the input itself.
+    pub(crate) passed: bool,
     /// Columns at the end whose product has an operand of its own.
     pub(crate) second: usize,
     pub(crate) states: usize,
@@ -59,6 +61,7 @@ impl Layout {
             gates: cell.gates,
             recurrent_gates: cell.recurrent_gates,
             columns: cell.columns,
+            passed: cell.passed,
             second: cell.second,
             states: cell.states,
             lanes,
@@ -100,6 +103,10 @@ impl Layout {
     /// Columns of the first recurrent product.
     pub(crate) fn first(&self) -> usize {
         self.recurrent_gates - self.second
+    }
+    /// The units of block `at` that there are.
+    pub(crate) fn units(&self, at: usize) -> Range<usize> {
+        at * self.unit..((at + 1) * self.unit).min(self.hidden)
     }
     /// Vectors of block `at` that hold real units.
     pub(crate) fn vectors(&self, at: usize) -> usize {

@@ -76,10 +76,12 @@ impl<E: Element> RecurrentLayer<E> {
     /// A layer of `hidden` units on inputs of `input`, without weights yet.
     ///
     /// # Panics
-    /// Where the cell's functions are for another instruction set than the engine's, or products of
-    /// `bf16` are asked for with other numbers than `f32`.
+    /// Where the cell's functions are for another instruction set than the engine's, products of `bf16`
+    /// are asked for with other numbers than `f32`, or the cell passes on an input of another size than
+    /// its own.
     pub fn new(engine: Engine, cell: CellKernels<E>, input: usize, hidden: usize) -> Self {
         assert_eq!(cell.isa, engine.isa(), "the cell is made for the engine");
+        assert!(!cell.passed || input == hidden, "a cell that passes its input on has I = H");
         let layout = Layout::new(&cell, engine, input, hidden);
         let tiles = E::compiled(engine.isa()).tiles;
         let half = engine.halves::<E>().map(HalfWeights::new);

@@ -120,6 +120,40 @@ impl<'a, E: Element> Places<'a, E> {
         unsafe { self.operand.at((self.steps.first_row(t) + b) * self.layout.h_row()) }
     }
 
+    /// Writes the columns that no input product fills, from their bias, and the input where the cell
+    /// passes it on. `columns` are those of a block, `x` the row of the input.
+    pub(super) unsafe fn start_others(
+        &self,
+        columns: *mut E,
+        block: usize,
+        bias: &[E],
+        x: *const E,
+    ) {
+        let (layout, width) = (self.layout, self.layout.gates * self.layout.unit);
+        // SAFETY: see the impl; the row of the input has `H` values where it is passed on.
+        unsafe {
+            columns.add(width).copy_from_nonoverlapping(bias[width..].as_ptr(), bias.len() - width);
+            if layout.passed {
+                let units = layout.units(block);
+                columns.add(width).copy_from_nonoverlapping(x.add(units.start), units.len());
+            }
+        }
+    }
+
+    /// Adds the gradient of an input that the cell passes on: of a block, to a row of `dx`.
+    pub(super) unsafe fn add_passed(&self, t: usize, block: usize, b: usize, dx: *mut E) {
+        let layout = self.layout;
+        let units = layout.units(block);
+        // SAFETY: see the impl; the row has `H` values where the input is passed on.
+        unsafe {
+            let d = self.columns(t, block, b).add(layout.gates * layout.unit);
+            for (at, unit) in units.enumerate() {
+                let sum = dx.add(unit);
+                *sum = *sum + *d.add(at);
+            }
+        }
+    }
+
     /// The units of a block for a run of sequences, without gradients.
     pub(super) unsafe fn units(&self, t: usize, block: usize, alive: &Range<usize>) -> Units<E> {
         let (layout, b, unit) = (self.layout, alive.start, block * self.layout.unit);

@@ -34,6 +34,10 @@ impl Case {
             Case::new(300, 330, &[40]),
         ]
     }
+    /// The same with as many inputs as units, where the cell passes its input on.
+    fn fitting<C: Cell>(&self) -> Self {
+        Self { input: if C::PASSED { self.hidden } else { self.input }, ..self.clone() }
+    }
     pub(crate) fn with_resets(mut self) -> Self {
         self.with_resets = true;
         self
@@ -92,6 +96,7 @@ fn numbers<C: Cell>(case: &Case) -> Numbers {
 
 /// What the reference says, in f64.
 pub(crate) fn expected<C: Cell>(cell: C, case: &Case) -> Results<f64> {
+    let case = &case.fitting::<C>();
     let n = numbers::<C>(case);
     let (i, h, b, s) = (case.input, case.hidden, case.lengths.len(), C::STATES);
     let t = case.lengths.iter().copied().max().unwrap_or(0);
@@ -174,6 +179,7 @@ pub(crate) fn inferred_of<E: Element, C: Cell>(
     window: usize,
     sequences: Range<usize>,
 ) -> Results<E> {
+    let case = &case.fitting::<C>();
     let n = numbers::<C>(case);
     let (i, h, all, b) = (case.input, case.hidden, case.lengths.len(), sequences.len());
     let lengths = &case.lengths[sequences.clone()];
@@ -229,6 +235,7 @@ pub(crate) fn computed_keeping<E: Element, C: Cell>(
     engine: Engine,
     keep: Keep,
 ) -> Results<E> {
+    let case = &case.fitting::<C>();
     let n = numbers::<C>(case);
     let (i, h, b) = (case.input, case.hidden, case.lengths.len());
     let t = case.lengths.iter().copied().max().unwrap_or(0);

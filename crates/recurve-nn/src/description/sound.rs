@@ -17,6 +17,7 @@ pub(super) fn output_width(layer: &Layer, width: usize) -> Result<usize> {
             rate(recurrent.dropout)?;
             rate(recurrent.weight_dropout)?;
             check_joins(recurrent)?;
+            crate::cells::check(recurrent, width)?;
             let width = recurrent.layer_input(recurrent.layers, width).max(recurrent.width());
             positive(width, "the widest input of the stack")?;
             Ok(recurrent.width())

@@ -10,3 +10,9 @@ mod random;
 pub(crate) use isas::isas;
 pub(crate) use problem::{Data, Pass, Problem, converted};
 pub(crate) use random::{Random, random_model};
+
+/// All cells, but for the one that has as many inputs as units, which most problems here have not.
+#[allow(dead_code, reason = "not every test is about cells")]
+pub(crate) fn cells() -> impl Iterator<Item = recurve_nn::CellKind> {
+    recurve_nn::CellKind::ALL.into_iter().filter(|cell| *cell != recurve_nn::CellKind::Sru)
+}

@@ -80,7 +80,7 @@ mod tests {
         let config = Config::of(Task::Language).initialise;
         for kind in CellKind::ALL {
             let stack = Recurrent::new(kind, 8).layers(2).bias(Bias::Two);
-            let description = Description::tokens(5).embedding(6);
+            let description = Description::tokens(5).embedding(8);
             let description = description.recurrent(stack).layer_norm().linear(5);
             let mut model = Model::<f32>::new(description).unwrap();
             initialise(&mut model, &config, 3).unwrap();

@@ -258,5 +258,17 @@ impl<E: Element> Backward<'_, E> {
                 product.run(&mut bench, member.share(rows, 8), 0..tiles);
             }
         });
+        let steps = self.places.steps;
+        for t in (0..steps.count()).filter(|_| layout.passed) {
+            for (b, block) in
+                (0..steps.active(t)).flat_map(|b| (0..layout.blocks).map(move |block| (b, block)))
+            {
+                // SAFETY: nobody else is at work; `dx` has a row for every row of the steps.
+                unsafe {
+                    let to = to.at((steps.first_row(t) + b) * row);
+                    self.places.add_passed(t, block, b, to);
+                }
+            }
+        }
     }
 }

@@ -240,9 +240,11 @@ impl<E: Element> Forward<'_, E> {
         unsafe {
             let c = self.places.columns(t, block, b);
             if width < layout.row() {
-                for row in 0..count {
-                    let rest = c.add(row * c_row + width);
-                    rest.copy_from_nonoverlapping(bias[width..].as_ptr(), layout.row() - width);
+                let apart = x_row / self.shape.x * self.input.stride();
+                let first = self.input.pointer().add(row * self.input.stride());
+                for at in 0..count {
+                    let x = first.add(at * apart);
+                    self.places.start_others(c.add(at * c_row), block, bias, x);
                 }
             }
             let tile = Tile {

@@ -366,10 +366,13 @@ impl<E: Element> Pass<'_, E> {
             };
             self.input.sweep(blocks, &sides);
             if width < row {
-                for (at, bias) in bias.chunks_exact(row).enumerate() {
+                // Rows are sequences at one step, or the steps of one sequence.
+                let first = self.x.pointer().add(self.places.steps.first_row(t) * self.x.stride());
+                for (block, bias) in blocks.clone().zip(bias.chunks_exact(row)) {
                     for r in 0..rows {
-                        let rest = c.add(at * c_block + r * c_row + width);
-                        rest.copy_from_nonoverlapping(bias[width..].as_ptr(), row - width);
+                        let columns = c.add((block - blocks.start) * c_block + r * c_row);
+                        let x = first.add(r * self.x.stride());
+                        self.places.start_others(columns, block, bias, x);
                     }
                 }
             }
