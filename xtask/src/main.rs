@@ -68,16 +68,20 @@ fn docs() -> Result<()> {
 
 fn golden() -> Result<()> {
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
-    for script in [
+    let scripts = [
         "torch_layers",
         "training_curve",
         "other_cells",
         "paper_cells",
+        "mlstm",
+        "stages",
         "torch_parts",
+        "torch_sequences",
         "ctc",
         "optimisers",
         "hdf5",
-    ] {
+    ];
+    for script in scripts {
         run(Command::new(&python).arg(format!("golden/gen/{script}.py")))?;
     }
     run(Command::new(&python).arg("golden/gen/verify.py"))

@@ -148,6 +148,7 @@ pub mod reference;
 mod rnn;
 mod scan;
 mod slstm;
+pub mod staged;
 
 pub use activation::{Activation, Activations, Chosen, Function, Relu, Role, Standard, Tanh};
 pub use cell::{Cell, MOST_STATES};

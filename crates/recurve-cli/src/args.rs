@@ -447,6 +447,8 @@ pub(crate) struct Bench {
     /// Read the sequences from both ends.
     #[arg(long)]
     pub(crate) bidirectional: bool,
+    #[command(flatten)]
+    pub(crate) stages: Stages,
     /// Sequences of different lengths; all of T steps if absent.
     #[arg(long, value_enum)]
     pub(crate) lengths: Option<Lengths>,
@@ -461,6 +463,69 @@ pub(crate) struct Bench {
     /// How long each shape is timed, in seconds.
     #[arg(long, value_name = "S", default_value_t = 2.0, allow_negative_numbers = true)]
     pub(crate) seconds: f64,
+}
+
+/// What happens in the steps of a layer besides its cell.
+#[derive(Args, Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+pub(crate) struct Stages {
+    /// Parts of the memory of an mlstm.
+    #[arg(long, conflicts_with = "preset")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) heads: Option<usize>,
+    /// Project the output to so many values.
+    #[arg(long, conflicts_with = "preset")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) projection: Option<usize>,
+    /// The largest size of a cell state.
+    #[arg(long, conflicts_with = "preset")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) clip_state: Option<f64>,
+    /// Normalise sums and cell states.
+    #[arg(long, conflicts_with = "preset")]
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) layer_norm: bool,
+    /// Feed the gates of a step back to those of the next.
+    #[arg(long, conflicts_with = "preset")]
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) gate_recurrence: bool,
+    /// Probability that a unit keeps its output.
+    #[arg(long, default_value_t = 0.0, conflicts_with = "preset")]
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) zoneout: f64,
+    /// Probability that a unit keeps its cell state.
+    #[arg(long, default_value_t = 0.0, conflicts_with = "preset")]
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) zoneout_cell: f64,
+    /// Probability of dropout of outputs in the recurrent product.
+    #[arg(long, default_value_t = 0.0, conflicts_with = "preset")]
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) recurrent_dropout: f64,
+    /// Probability of dropout of candidates.
+    #[arg(long, default_value_t = 0.0, conflicts_with = "preset")]
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) candidate_dropout: f64,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl Stages {
+    /// `stack` with them.
+    pub(crate) fn of(self, stack: recurve_nn::Recurrent) -> recurve_nn::Recurrent {
+        recurve_nn::Recurrent {
+            heads: self.heads.unwrap_or(1),
+            projection: self.projection,
+            clip_state: self.clip_state,
+            layer_norm: self.layer_norm,
+            gate_recurrence: self.gate_recurrence,
+            zoneout: self.zoneout,
+            zoneout_cell: self.zoneout_cell,
+            recurrent_dropout: self.recurrent_dropout,
+            candidate_dropout: self.candidate_dropout,
+            ..stack
+        }
+    }
 }
 
 const BENCH_HELP: &str = "\

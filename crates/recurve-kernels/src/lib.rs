@@ -52,7 +52,7 @@ pub use loops::Loops;
 pub use memory::{Buffer, Plain, Rows, RowsMut};
 pub use pool::{Member, available_threads, together};
 pub use recurrent::{
-    CellKernels, Errors, INT8_DEPTH, Keep, RecurrentLayer, Sequences, Steps, Tape, Weights,
-    WeightsMut, bf16_of, int8_of, int8_scale,
+    CellKernels, Errors, INT8_DEPTH, Keep, RecurrentLayer, Sequences, Steps, Strip, StripMut, Tape,
+    UnitRows, Weights, WeightsMut, bf16_of, int8_of, int8_scale,
 };
 pub use softmax::{LogSum, Softmax};

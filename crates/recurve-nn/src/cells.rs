@@ -63,7 +63,7 @@ pub trait WithCell {
 
 impl CellKind {
     /// Does something with the cell of this name; nothing with one that the program brought, whose type
-    /// is known there.
+    /// is known there, and with the mLSTM, whose steps are more than a pointwise function.
     pub fn with<W: WithCell>(self, then: W) -> Option<W::Output> {
         let linear = Chosen { candidate: Function::LINEAR, ..Chosen::default() };
         let unbound = Chosen { output: Function::LINEAR, ..Chosen::default() };
@@ -90,7 +90,7 @@ impl CellKind {
             Self::SruProjected => then.with(SruProjected),
             Self::MinGru => then.with(MinGru),
             Self::MinLstm => then.with(MinLstm),
-            Self::Own(_) => return None,
+            Self::Own(_) | Self::Mlstm | Self::MlstmExponential => return None,
         })
     }
 
@@ -255,9 +255,12 @@ pub(crate) fn of_kind(kind: CellKind) -> Sizes {
             cell.sizes()
         }
     }
+    // Queries, keys, values and output gates.
+    let matrix =
+        Sizes { gates: 4, recurrent_gates: 0, columns: 4, states: 2, peepholes: 0, passed: false };
     match kind {
         CellKind::Own(own) => own.cell.sizes(),
-        kind => kind.with(Of).expect("a cell of this library"),
+        kind => kind.with(Of).unwrap_or(matrix),
     }
 }
 
@@ -314,4 +317,13 @@ pub(crate) fn bring<C: Cell>(name: &str, cell: C) -> Result<CellKind> {
     };
     own.push(brought);
     Ok(CellKind::Own(brought))
+}
+
+/// Numbers that a layer and direction of `stack` carries beside `h`.
+pub(crate) fn memory(stack: &Recurrent) -> usize {
+    match stack.matrix_memory(0) {
+        Some(shape) => shape.memory(),
+        None if stack.gate_recurrence => 4 * stack.hidden,
+        None => (sizes(stack).states - 1) * stack.hidden,
+    }
 }

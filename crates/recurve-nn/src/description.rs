@@ -117,13 +117,13 @@ impl Layer {
         )
     }
 
-    /// Units and number of the states of each of its parts, where `input` values go in: `[B, units]`
-    /// each.
-    pub(crate) fn states(&self, input: usize) -> Vec<(usize, usize)> {
-        let single = |sizes: Vec<usize>| sizes.into_iter().map(|size| (size, 1)).collect();
+    /// Of each of its parts, where `input` values go in: its units, and how many numbers a sequence has in
+    /// `h` and beside it.
+    pub(crate) fn states(&self, input: usize) -> Vec<(usize, usize, usize)> {
+        let single = |sizes: Vec<usize>| sizes.into_iter().map(|size| (size, size, 0)).collect();
         match self {
             Self::Recurrent(stack) => {
-                let part = (stack.hidden, crate::cells::sizes(stack).states);
+                let part = (stack.hidden, stack.output(), crate::cells::memory(stack));
                 vec![part; stack.layers * stack.directions()]
             }
             Self::Tcn(tcn) => single(tcn.state_sizes(input)),
@@ -204,9 +204,52 @@ pub struct Recurrent {
     /// Where the sums of gates and candidate are cut off, above and below 0: ONNX's `clip`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub clip_sums: Option<f64>,
-    /// Where the cell state of an LSTM is cut off, above and below 0: TensorFlow's `cell_clip`.
+    /// Where the cell state of an LSTM is cut off, above and below 0: TensorFlow's `clip_state`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub clip_state: Option<f64>,
+    /// Values that the output of a layer is projected to, `h = w_p (o∘tanh(c))` (Sak, Senior & Beaufays 2014);
+    /// for LSTMs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub projection: Option<usize>,
+    /// The largest size of a projected output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub projection_clip: Option<f64>,
+    /// Whether `w x`, `r h'` and the argument of the output's tanh are normalised, each to mean 0 and
+    /// variance 1 over its own sums with gains (and, of the last, a shift; the others have the biases) (Ba,
+    /// Kiros & Hinton 2016, equations 20 to 22). Of a GRU, gates and candidate are normalised apart.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub layer_norm: bool,
+    /// Whether the input, forget and output gates of the step before reach those of a step, through weights
+    /// of their own (full gate recurrence of Greff et al. 2017); for the LSTM with or without peepholes.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub gate_recurrence: bool,
+    /// In training, the probability that a unit keeps its output of the step before; in inference, the weight
+    /// of that (zoneout of Krueger et al. 2017).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub zoneout: f64,
+    /// The same of the cell state, whose new value the output still sees.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub zoneout_cell: f64,
+    /// The probability of dropout of `h'` in the recurrent product, the same units at all steps of a
+    /// sequence (Gal & Ghahramani 2016).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub recurrent_dropout: f64,
+    /// The probability of dropout of candidates, step by step (Semeniuta, Severyn & Barth 2016); for LSTMs and
+    /// the GRU.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub candidate_dropout: f64,
+    /// Parts of equal size that a layer's memory is made of, for cells that have such.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub heads: usize,
+}
+
+fn one() -> usize {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_one(count: &usize) -> bool {
+    *count == 1
 }
 
 /// The biases of a recurrent layer.
@@ -242,6 +285,15 @@ impl Recurrent {
             activations: None,
             clip_sums: None,
             clip_state: None,
+            projection: None,
+            projection_clip: None,
+            layer_norm: false,
+            gate_recurrence: false,
+            zoneout: 0.0,
+            zoneout_cell: 0.0,
+            recurrent_dropout: 0.0,
+            candidate_dropout: 0.0,
+            heads: 1,
         }
     }
     /// The same with `layers` layers.
@@ -308,11 +360,12 @@ impl Recurrent {
     pub fn directions(&self) -> usize {
         1 + usize::from(self.bidirectional)
     }
-    /// Values per step that one layer gives: `H`, or `2 H` of two directions side by side.
+    /// Values per step that one layer gives: `H`, or what it is projected to; twice that of two
+    /// directions side by side.
     pub fn layer_width(&self) -> usize {
         match self.merge {
-            Merge::Concat => self.directions() * self.hidden,
-            Merge::Sum | Merge::Mean | Merge::Product => self.hidden,
+            Merge::Concat => self.directions() * self.output(),
+            Merge::Sum | Merge::Mean | Merge::Product => self.output(),
         }
     }
     /// Values per step that layer `layer` reads, where `input` go into the stack.
@@ -485,7 +538,7 @@ impl Description {
     }
 
     /// As [`Layer::states`], of all layers.
-    pub(crate) fn states(&self) -> Vec<(usize, usize)> {
+    pub(crate) fn states(&self) -> Vec<(usize, usize, usize)> {
         let mut width = match self.input {
             InputKind::Tokens { vocabulary } | InputKind::Words { vocabulary, .. } => vocabulary,
             InputKind::Values { width } => width,
@@ -504,6 +557,11 @@ impl Description {
             Layer::Recurrent(recurrent) => Some(recurrent),
             _ => None,
         })
+    }
+
+    /// Whether a recurrent layer is another than a plain one, whose gates can be computed again.
+    pub fn has_stages(&self) -> bool {
+        self.stacks().any(|stack| stack.is_staged() || stack.matrix_memory(0).is_some())
     }
 
     /// Whether there is one output for a whole sequence instead of one per step.

@@ -42,6 +42,7 @@ mod error;
 mod layers;
 mod memory;
 mod network;
+mod options;
 mod parameters;
 pub mod seq2seq;
 mod session;

@@ -15,7 +15,7 @@ use crate::layers::{
 use crate::memory::Memory;
 use crate::parameters::Entries;
 use crate::state::State;
-use check::{check_precision, check_sizes};
+use check::{check_int8, check_precision, check_sizes};
 use read::{Read, signal};
 use recurve_kernels::profile::span;
 use recurve_kernels::{Element, Engine, Precision, Rows};
@@ -45,7 +45,7 @@ pub struct Network<E: Element> {
     resets: Vec<bool>,
     state: State<E>,
     /// Units and number of the states of each part.
-    parts: Vec<(usize, usize)>,
+    parts: Vec<(usize, usize, usize)>,
     /// Whether the states before the last batch were given.
     given: bool,
     /// What the last pass was for; for training only until backward has used what it kept.
@@ -71,6 +71,7 @@ impl<E: Element> Network<E> {
     pub fn new(description: &Description, engine: Engine) -> Result<Self> {
         let widths = description.widths()?;
         check_precision::<E>(&widths, engine.precision())?;
+        check_int8(description, engine.precision())?;
         let entries = Entries::of(description)?;
         let mut nodes: Vec<Box<dyn Node<E>>> = vec![];
         let names = description.layers.iter().enumerate();
@@ -361,6 +362,13 @@ impl<E: Element> Network<E> {
         if (self.precision, self.memory) == (Precision::Bf16, Memory::Low) && mode != Mode::Infer {
             return Err(Error::new(
                 "gates are computed again in full precision only; with products of bf16, choose full memory",
+            ));
+        }
+        if self.memory == Memory::Low && mode != Mode::Infer && self.description.has_stages() {
+            return Err(Error::new(
+                "gates are computed again for plain recurrent layers only; for an mlstm, and with a projection, \
+                 normalisation, zoneout, gates that are fed back or dropout inside the recurrence, choose \
+                 full memory",
             ));
         }
         if self.precision == Precision::Int8 && mode != Mode::Infer {

@@ -1,10 +1,12 @@
 //! All weights of a model in one flat buffer, with a name and a shape for each part.
 
+use crate::cells;
 use crate::description::{
     Bias, CellKind, Connection, Description, Initial, InputKind, Layer, Pooling, Positions,
     Recurrent, Tcn, Transformer, of_letters,
 };
 use crate::error::{Error, Result};
+use crate::layers::Shape;
 use recurve_kernels::{Buffer, Element};
 use std::ops::Range;
 
@@ -23,6 +25,14 @@ pub enum Role {
     RecurrentBias(CellKind),
     /// Weights that a unit has for itself alone, such as peepholes: `[P, H]`.
     Peepholes(CellKind),
+    /// Weights of gates that are fed back: `[3*H, 3*H]`.
+    GateWeights,
+    /// What the output of a recurrent layer is multiplied by: `[P, H]`.
+    Projection,
+    /// Weights of the input and forget gates of heads: `[2*heads, I]`.
+    HeadWeights,
+    /// Bias of the input and forget gates of heads: `[2*heads]`.
+    HeadBias,
     /// Weights of a linear layer: `[outputs, inputs]`.
     LinearWeights,
     /// Bias of a linear layer.
@@ -118,28 +128,22 @@ impl Entries {
     }
 
     fn add_stack(&mut self, at: usize, stack: &Recurrent, input: usize) -> Result<()> {
-        let (cell, hidden) = (stack.cell, stack.hidden);
-        let sizes = crate::cells::sizes(stack);
-        let (rows, recurrent) = (sizes.gates * hidden, sizes.recurrent_gates * hidden);
         for layer in 0..stack.layers {
             let input = stack.layer_input(layer, input);
             for direction in &["forward", "reverse"][..stack.directions()] {
-                let name = |weights| format!("{at}.recurrent.{layer}.{direction}.{weights}");
-                self.add(name("w"), &[rows, input], Role::InputWeights(cell))?;
-                if recurrent > 0 {
-                    self.add(name("r"), &[recurrent, hidden], Role::RecurrentWeights(cell))?;
-                }
-                if stack.bias != Bias::None {
-                    self.add(name("b"), &[rows], Role::InputBias(cell))?;
-                }
-                if stack.bias == Bias::Two && recurrent > 0 {
-                    self.add(name("b_r"), &[recurrent], Role::RecurrentBias(cell))?;
-                }
-                if sizes.peepholes > 0 {
-                    self.add(name("p"), &[sizes.peepholes, hidden], Role::Peepholes(cell))?;
+                let prefix = format!("{at}.recurrent.{layer}.{direction}");
+                let name = |weights: &str| format!("{prefix}.{weights}");
+                match stack.matrix_memory(input) {
+                    Some(shape) => self.add_matrix(&name, stack, shape)?,
+                    None => self.add_cell(&name, stack, input)?,
                 }
                 if stack.initial == Initial::Learned {
-                    self.add(name("initial"), &[sizes.states, hidden], Role::InitialState)?;
+                    let (states, hidden) = (cells::memory(stack) / stack.hidden, stack.hidden);
+                    let all = stack.output() + cells::memory(stack);
+                    // One row per state, where states are of one width.
+                    let regular = [states + 1, hidden];
+                    let shape = if regular[0] * hidden == all { &regular[..] } else { &[all] };
+                    self.add(name("initial"), shape, Role::InitialState)?;
                 }
             }
             if stack.connection == Connection::Highway && layer > 0 {
@@ -148,6 +152,63 @@ impl Entries {
                 self.add(format!("{name}.weight"), &[width, width], Role::LinearWeights)?;
                 self.add(format!("{name}.bias"), &[width], Role::HighwayBias)?;
             }
+        }
+        Ok(())
+    }
+
+    fn add_cell(
+        &mut self,
+        name: &dyn Fn(&str) -> String,
+        stack: &Recurrent,
+        input: usize,
+    ) -> Result<()> {
+        let (cell, hidden, sizes) = (stack.cell, stack.hidden, cells::sizes(stack));
+        let (rows, recurrent) = (sizes.gates * hidden, sizes.recurrent_gates * hidden);
+        self.add(name("w"), &[rows, input], Role::InputWeights(cell))?;
+        if recurrent > 0 {
+            self.add(name("r"), &[recurrent, stack.output()], Role::RecurrentWeights(cell))?;
+        }
+        if stack.bias != Bias::None {
+            self.add(name("b"), &[rows], Role::InputBias(cell))?;
+        }
+        if stack.bias == Bias::Two && recurrent > 0 {
+            self.add(name("b_r"), &[recurrent], Role::RecurrentBias(cell))?;
+        }
+        if sizes.peepholes > 0 {
+            self.add(name("p"), &[sizes.peepholes, hidden], Role::Peepholes(cell))?;
+        }
+        if stack.gate_recurrence {
+            // Rows and columns: input, forget and output gates.
+            self.add(name("r_gates"), &[3 * hidden, 3 * hidden], Role::GateWeights)?;
+        }
+        if let Some(width) = stack.projection {
+            self.add(name("projection"), &[width, hidden], Role::Projection)?;
+        }
+        if stack.layer_norm {
+            self.add(name("gain_w"), &[rows], Role::Gain)?;
+            self.add(name("gain_r"), &[recurrent], Role::Gain)?;
+            if sizes.states > 1 {
+                self.add(name("gain_c"), &[hidden], Role::Gain)?;
+                self.add(name("shift_c"), &[hidden], Role::Shift)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Rows of `w` and `b`: queries, keys, values, output gates; of `w_gates` and `b_gates`: the input gate of
+    /// each head, then the forget gates.
+    fn add_matrix(
+        &mut self,
+        name: &dyn Fn(&str) -> String,
+        stack: &Recurrent,
+        shape: Shape,
+    ) -> Result<()> {
+        let (cell, rows, gates) = (stack.cell, 4 * stack.hidden, 2 * shape.heads);
+        self.add(name("w"), &[rows, shape.input], Role::InputWeights(cell))?;
+        self.add(name("w_gates"), &[gates, shape.input], Role::HeadWeights)?;
+        if stack.bias != Bias::None {
+            self.add(name("b"), &[rows], Role::InputBias(cell))?;
+            self.add(name("b_gates"), &[gates], Role::HeadBias)?;
         }
         Ok(())
     }

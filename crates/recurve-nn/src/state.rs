@@ -19,10 +19,10 @@ pub struct State<E> {
 pub struct Part<E> {
     /// Units.
     pub hidden: usize,
-    /// `h [B, H]`.
+    /// `h [B, H]`, or what it is projected to.
     pub h: Vec<E>,
-    /// `c [B, H]`, or the states but `h`, `[S-1, B, H]`, of a cell with more than two; empty for a cell
-    /// with one.
+    /// `c [B, H]`, with gates that are fed back `[B, 4H]`; or the states but `h`, `[S-1, B, H]`, of a cell with more than two; empty for a cell
+    /// with one. Of an mLSTM, its memory: for each sequence and head `C [d, d]`, `n [d]` and `m`.
     pub c: Vec<E>,
 }
 
@@ -33,18 +33,18 @@ impl<E: Element> State<E> {
     /// Before the first step of `batch` sequences: zeros, which a model with learned initial states
     /// replaces by those when it runs. What is written by [`State::parts_mut`] it takes as it is.
     pub fn zero(description: &Description, batch: usize) -> Self {
-        let parts = description.states().into_iter().map(|(hidden, states)| {
-            let zeros = |states| vec![E::default(); states * batch * hidden];
-            Part { hidden, h: zeros(1), c: zeros(states - 1) }
+        let parts = description.states().into_iter().map(|(hidden, of_h, of_c)| {
+            let zeros = |count: usize| vec![E::default(); batch * count];
+            Part { hidden, h: zeros(of_h), c: zeros(of_c) }
         });
         Self { batch, parts: parts.collect(), fresh: true }
     }
 
-    /// Whether the parts have these units and numbers of states.
-    pub(crate) fn is_of(&self, parts: &[(usize, usize)]) -> bool {
-        let expected = parts.iter().map(|&(hidden, states)| {
-            (hidden, self.batch * hidden, (states - 1) * self.batch * hidden)
-        });
+    /// Whether the parts have these units and numbers per sequence.
+    pub(crate) fn is_of(&self, parts: &[(usize, usize, usize)]) -> bool {
+        let batch = self.batch;
+        let expected =
+            parts.iter().map(|&(hidden, of_h, of_c)| (hidden, batch * of_h, batch * of_c));
         self.parts.iter().map(|part| (part.hidden, part.h.len(), part.c.len())).eq(expected)
     }
 

@@ -11,7 +11,7 @@ use recurve_nn::{
     Activation, Activations, Attention, Bias, CellKind, Connection, Description, Engine, Entries,
     Initial, Merge, Network, Pooling, Positions, Recurrent, State, Tcn, Transformer,
 };
-use support::{Data, Pass, Problem, Random, isas};
+use support::{Data, Pass, Problem, Random, isas, staged};
 
 const STEPS: usize = 5;
 const BATCH: usize = 4;
@@ -188,6 +188,39 @@ fn check(what: &str, mut problem: Problem) {
 
 /// A change of a stack that leaves its cell and size.
 type Shape = fn(Recurrent) -> Recurrent;
+
+/// All but what clips: differences do not see past a kink. Golden numbers hold that.
+fn every_stage(shape: Shape) {
+    let smooth = |stack: &Recurrent| stack.clip_state.is_none() && stack.projection_clip.is_none();
+    for stack in staged(4).into_iter().filter(smooth) {
+        let stack = shape(stack.bias(Bias::Two));
+        for reading in READINGS {
+            let description = Description::values(INPUTS).recurrent(stack.clone());
+            let what = format!("{stack:?}, {}", reading.0);
+            check(&what, problem(description, reading));
+        }
+    }
+}
+
+#[test]
+fn stages_of_one_layer() {
+    every_stage(|stack| stack);
+}
+
+#[test]
+fn stages_of_two_layers() {
+    every_stage(|stack| stack.layers(2));
+}
+
+#[test]
+fn stages_in_both_directions() {
+    every_stage(Recurrent::bidirectional);
+}
+
+#[test]
+fn stages_from_learned_states() {
+    every_stage(|stack| stack.initial(Initial::Learned));
+}
 
 fn every_cell(shape: Shape) {
     for cell in support::cells() {

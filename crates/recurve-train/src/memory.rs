@@ -27,11 +27,19 @@ pub(crate) fn plan(
         (TrainMemory::Full, _) | (TrainMemory::Auto, TrainPrecision::Bf16) => {
             Ok((Memory::Full, None))
         }
+        (TrainMemory::Low, _) if description.has_stages() => Err(Error::usage(
+            "train.memory = \"low\" computes the gates of plain recurrent layers again; this model has others \
+             (an mlstm, or one of the model keys projection, recurrent_norm, gate_recurrence, zoneout, \
+             zoneout_cell, recurrent_dropout, candidate_dropout); set train.memory = \"full\"",
+        )),
         (TrainMemory::Low, TrainPrecision::F32) => Ok((Memory::Low, None)),
         (TrainMemory::Low, TrainPrecision::Bf16) => Err(Error::usage(
             "train.memory = \"low\" computes gates again in full precision only; \
              set train.precision = \"f32\", or train.memory = \"full\"",
         )),
+        (TrainMemory::Auto, TrainPrecision::F32) if description.has_stages() => {
+            Ok((Memory::Full, None))
+        }
         (TrainMemory::Auto, TrainPrecision::F32) => {
             let unsound = |error: recurve_nn::Error| Error::usage(error.to_string());
             let needed = Memory::Full.bytes(description, rows).map_err(unsound)?;

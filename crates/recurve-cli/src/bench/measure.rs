@@ -2,7 +2,7 @@
 
 use super::memory;
 use super::shapes::Shape;
-use crate::args::{Lengths, Memory, Mode};
+use crate::args::{Lengths, Memory, Mode, Stages};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use recurve_kernels::{Matrix, Packed, RowsMut, Start, product};
@@ -28,6 +28,9 @@ pub(crate) struct Measured {
     hidden: usize,
     layers: usize,
     bidirectional: bool,
+    /// What happens in a step besides the cell.
+    #[serde(flatten)]
+    stages: Stages,
     #[serde(skip_serializing_if = "Option::is_none")]
     lengths: Option<Lengths>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,6 +80,7 @@ pub(crate) fn measure(
         hidden: shape.hidden,
         layers: shape.layers,
         bidirectional: shape.bidirectional,
+        stages: shape.stages,
         lengths: shape.lengths,
         memory: Some(shape.memory).filter(|memory| *memory == Memory::Low),
         dtype: engine.precision().name(),
@@ -128,6 +132,7 @@ impl Problem {
         }
         let mut stack = Recurrent::new(shape.cell, shape.hidden).layers(shape.layers);
         stack.bidirectional = shape.bidirectional;
+        let stack = shape.stages.of(stack);
         let description = Description::values(shape.input).recurrent(stack);
         let mut model = Model::new(description).map_err(wrong)?;
         let size = [shape.steps, shape.batch, shape.input.max(shape.hidden)]
@@ -169,7 +174,14 @@ impl Problem {
             (None, _) => self.shape.steps * self.shape.batch,
         };
         let matrices = self.model.entries().iter().filter(|entry| {
-            matches!(entry.role, Role::InputWeights(_) | Role::RecurrentWeights(_))
+            matches!(
+                entry.role,
+                Role::InputWeights(_)
+                    | Role::RecurrentWeights(_)
+                    | Role::GateWeights
+                    | Role::Projection
+                    | Role::HeadWeights
+            )
         });
         let weights: usize = matrices.map(|entry| entry.range.len()).sum();
         let passes = if self.shape.mode == Mode::Train { 3 } else { 1 };

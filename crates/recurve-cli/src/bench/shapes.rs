@@ -1,11 +1,11 @@
 //! The shapes that are timed, some with names.
 
-use crate::args::{Lengths, Memory, Mode};
+use crate::args::{Lengths, Memory, Mode, Stages};
 use recurve_nn::CellKind;
 use serde::Serialize;
 
 /// What is timed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Shape {
     /// What a run does.
     pub(crate) mode: Mode,
@@ -23,12 +23,27 @@ pub(crate) struct Shape {
     pub(crate) layers: usize,
     /// Whether the layers read from both ends.
     pub(crate) bidirectional: bool,
+    /// What happens in a step besides the cell.
+    #[serde(flatten)]
+    pub(crate) stages: Stages,
     /// How long the sequences are; all of `T` steps if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) lengths: Option<Lengths>,
     /// What training keeps.
     pub(crate) memory: Memory,
 }
+
+const PLAIN: Stages = Stages {
+    heads: None,
+    projection: None,
+    clip_state: None,
+    layer_norm: false,
+    gate_recurrence: false,
+    zoneout: 0.0,
+    zoneout_cell: 0.0,
+    recurrent_dropout: 0.0,
+    candidate_dropout: 0.0,
+};
 
 const fn shape(mode: Mode, cell: CellKind, sizes: [usize; 5]) -> Shape {
     let [steps, batch, input, hidden, layers] = sizes;
@@ -41,6 +56,7 @@ const fn shape(mode: Mode, cell: CellKind, sizes: [usize; 5]) -> Shape {
         hidden,
         layers,
         bidirectional: false,
+        stages: PLAIN,
         lengths: None,
         memory: Memory::Full,
     }

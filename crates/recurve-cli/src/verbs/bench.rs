@@ -101,6 +101,7 @@ fn typed(args: &args::Bench) -> Result<Shape> {
         hidden: args.hidden,
         layers: args.layers,
         bidirectional: args.bidirectional,
+        stages: args.stages,
         lengths: args.lengths,
         memory: args.memory,
     })

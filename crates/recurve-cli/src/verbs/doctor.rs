@@ -45,7 +45,7 @@ pub(crate) fn run(args: &args::Doctor, json: bool) -> Result<()> {
     let mut checks = vec![];
     for isa in &found {
         for cell in CellKind::ALL {
-            let difference = checks::difference(cell, *isa)?;
+            let Some(difference) = checks::difference(cell, *isa)? else { continue };
             checks.push(Check {
                 cell: cell.name(),
                 isa: isa.name(),

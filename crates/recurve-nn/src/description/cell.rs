@@ -42,6 +42,11 @@ pub enum CellKind {
     Slstm,
     /// The sLSTM with an exponential forget gate too.
     SlstmExponential,
+    /// The mLSTM of xLSTM (Beck et al. 2024), whose memory is a matrix per head; its forget gate is a
+    /// logistic function.
+    Mlstm,
+    /// The mLSTM whose forget gate is an exponential.
+    MlstmExponential,
     /// The quasi-recurrent network with fo-pooling (Bradbury et al. 2017).
     Qrnn,
     /// The simple recurrent unit (Lei et al. 2018), for as many units as inputs.
@@ -79,7 +84,7 @@ impl std::fmt::Debug for OwnCell {
 
 impl CellKind {
     /// All cells of this library.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::RnnTanh,
         Self::RnnRelu,
         Self::Lstm,
@@ -97,6 +102,8 @@ impl CellKind {
         Self::IndRnn,
         Self::Slstm,
         Self::SlstmExponential,
+        Self::Mlstm,
+        Self::MlstmExponential,
         Self::Qrnn,
         Self::Sru,
         Self::SruProjected,
@@ -124,6 +131,8 @@ impl CellKind {
             Self::IndRnn => "ind-rnn",
             Self::Slstm => "slstm",
             Self::SlstmExponential => "slstm-exponential",
+            Self::Mlstm => "mlstm",
+            Self::MlstmExponential => "mlstm-exponential",
             Self::Qrnn => "qrnn",
             Self::Sru => "sru",
             Self::SruProjected => "sru-projected",

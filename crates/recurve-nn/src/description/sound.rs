@@ -14,6 +14,7 @@ pub(super) fn output_width(layer: &Layer, width: usize) -> Result<usize> {
         Layer::Recurrent(recurrent) => {
             positive(recurrent.hidden, "hidden")?;
             within(recurrent.layers, "layers", MOST_LAYERS)?;
+            crate::options::check(recurrent)?;
             rate(recurrent.dropout)?;
             rate(recurrent.weight_dropout)?;
             check_joins(recurrent)?;

@@ -4,6 +4,7 @@
 //! last step to its first. Where resets cut sequences and layers start from learned states, rows stand
 //! in the order of the stretches between. The kernels know one direction, and sequences only.
 
+use super::kernel::Kernel;
 use super::segments::Segments;
 use super::weight_drop::WeightDrop;
 use super::{Back, Context, Flow, Mode};
@@ -12,9 +13,7 @@ use crate::description::Recurrent;
 use crate::parameters::Entries;
 use crate::state::Part;
 use crate::trace::LayerTrace;
-use recurve_kernels::{
-    Element, Engine, Errors, RecurrentLayer, Rows, Sequences, Tape, Weights, WeightsMut,
-};
+use recurve_kernels::{Element, Engine, Errors, Rows, Sequences, Weights, WeightsMut};
 use std::ops::Range;
 
 /// Where the weights of a direction lie among those of the model.
@@ -91,15 +90,16 @@ impl Ranges {
 
 /// One direction of one layer.
 pub(super) struct Direction<E: Element> {
-    pub(super) layer: RecurrentLayer<E>,
-    pub(super) tape: Tape<E>,
+    engine: Engine,
+    kernel: Kernel<E>,
     /// What it is called in a profile.
     pub(super) name: String,
     pub(super) ranges: Ranges,
-    pub(super) hidden: usize,
+    /// Numbers of a sequence in `h`, and in each state beside it.
+    pub(super) widths: [usize; 2],
     reverse: bool,
     pub(super) drop: Option<WeightDrop<E>>,
-    /// The learned states before the first step: `[states, H]`, or empty.
+    /// The learned states before the first step, one after the other, or empty.
     initial: Vec<E>,
     /// Whether rows of the last pass stood in another order than those of the batch.
     is_moved: bool,
@@ -118,16 +118,15 @@ impl<E: Element> Direction<E> {
         engine: Engine,
         stack: &Recurrent,
         input: usize,
-        reverse: bool,
-        ranges: Ranges,
+        (reverse, id): (bool, u64),
+        (entries, prefix): (&Entries, &str),
     ) -> Self {
-        let kernels = cells::kernels(stack, engine.isa());
         Self {
-            layer: RecurrentLayer::new(engine, kernels, input, stack.hidden),
-            tape: Tape::new(),
+            engine,
+            kernel: Kernel::new(engine, stack, input, (entries, prefix), id),
             name: String::new(),
-            ranges,
-            hidden: stack.hidden,
+            ranges: Ranges::new(entries, prefix),
+            widths: [stack.output(), carried(stack)],
             reverse,
             drop: None,
             initial: vec![],
@@ -149,7 +148,7 @@ impl<E: Element> Direction<E> {
     pub(super) fn load(&mut self, values: &[E], backward: bool) {
         match &mut self.drop {
             Some(drop) => drop.load(&values[self.ranges.whole()], backward),
-            None => self.layer.set_weights(self.ranges.read(values), backward),
+            None => self.kernel.load(&self.ranges, values, backward),
         }
         self.initial.clear();
         self.initial.extend_from_slice(&values[self.ranges.initial.clone()]);
@@ -157,10 +156,14 @@ impl<E: Element> Direction<E> {
 
     /// Sets the states to the learned ones, if there are any.
     pub(super) fn begin(&self, state: &mut Part<E>) {
-        let size = state.h.len().max(1);
-        let states = state.h.chunks_exact_mut(size).chain(state.c.chunks_exact_mut(size));
-        for (to, from) in states.zip(self.initial.chunks_exact(self.hidden)) {
-            to.chunks_exact_mut(self.hidden).for_each(|to| to.copy_from_slice(from));
+        let batch = state.h.len() / self.widths[0];
+        for (to, at) in states_mut(state, self.widths, batch) {
+            let from = self.initial.get(at..at + to.len() / batch.max(1));
+            for to in to.chunks_exact_mut((to.len() / batch.max(1)).max(1)) {
+                if let Some(from) = from {
+                    to.copy_from_slice(from);
+                }
+            }
         }
     }
 
@@ -173,9 +176,9 @@ impl<E: Element> Direction<E> {
     fn draw_weights(&mut self, mode: Mode) {
         let Some(drop) = &mut self.drop else { return };
         let places = self.ranges.counted_from_first();
-        let r = (places.r.clone(), self.hidden);
-        if let Some((values, backward)) = drop.due(self.layer.engine(), mode, r) {
-            self.layer.set_weights(places.read(values), backward);
+        let r = (places.r.clone(), self.widths[0]);
+        if let Some((values, backward)) = drop.due(self.engine, mode, r) {
+            self.kernel.load(&places, values, backward);
         }
     }
 
@@ -185,14 +188,19 @@ impl<E: Element> Direction<E> {
         if self.is_moved {
             self.move_input(context, x);
         }
-        place(ends(context, self.reverse, End::Entry), &self.initial, state, &mut self.before);
+        let entries = ends(context, self.reverse, End::Entry);
+        place(entries, (&self.initial, self.widths), state, &mut self.before);
         for (after, before) in self.after.iter_mut().zip(&self.before) {
             after.resize(before.len(), E::default());
         }
         let batch = sequences(context, self.is_moved, x, &self.x, &self.resets, &self.before);
-        let [h, c] = &mut self.after;
-        self.layer.forward(&batch, context.keep(), &mut self.tape, [h, c]);
-        take_back(ends(context, self.reverse, End::Exit), &self.after, state);
+        self.kernel.forward(context, &batch, &mut self.after);
+        take_back(ends(context, self.reverse, End::Exit), self.widths, &self.after, state);
+    }
+
+    /// The output of the last pass, in this direction's own order.
+    pub(super) fn output(&self) -> Rows<'_, E> {
+        self.kernel.output()
     }
 
     /// Where a row of the batch stands in this direction's own order.
@@ -216,7 +224,7 @@ impl<E: Element> Direction<E> {
     fn move_input(&mut self, context: &Context<'_>, x: Rows<'_, E>) {
         let mut moved = std::mem::replace(&mut self.x, Flow::tight(0));
         moved.resize(context.order.rows());
-        moved.fill_rows(self.layer.engine(), |own, to| {
+        moved.fill_rows(self.engine, |own, to| {
             to.copy_from_slice(x.row(self.row_of(context, own)));
         });
         self.x = moved;
@@ -236,7 +244,8 @@ impl<E: Element> Direction<E> {
 
     pub(super) fn backward(&mut self, context: &Context<'_>, x: Rows<'_, E>, errors: Back<'_, E>) {
         let [d_state] = errors.d_states else { unreachable!("a direction has one state") };
-        place(ends(context, self.reverse, End::Exit), &[], d_state, &mut self.after);
+        let exits = ends(context, self.reverse, End::Exit);
+        place(exits, (&[], self.widths), d_state, &mut self.after);
         if errors.input_wanted {
             self.dx.resize(context.order.rows());
         }
@@ -251,7 +260,7 @@ impl<E: Element> Direction<E> {
             dx: errors.input_wanted.then(|| self.dx.rows_mut()),
             d_initial: [d_h0, d_c0],
         };
-        self.layer.backward(&batch, &mut self.tape, flows, self.ranges.write(errors.gradients));
+        self.kernel.backward(&self.ranges, &batch, flows, errors.gradients);
         if let Some(drop) = &self.drop {
             drop.backward(&mut errors.gradients[self.ranges.r.clone()]);
         }
@@ -262,15 +271,15 @@ impl<E: Element> Direction<E> {
             let lengths = context.order.steps().lengths();
             for (place, b) in context.order.sequences().iter().enumerate() {
                 if lengths[place] > 0 && !entered(*b) {
-                    let size = d_state.h.len();
-                    let states = d_state.h.chunks_exact_mut(size);
-                    for d in states.chain(d_state.c.chunks_exact_mut(size)) {
-                        d[b * self.hidden..][..self.hidden].fill(E::default());
+                    let batch = d_state.h.len() / self.widths[0];
+                    for (d, _) in states_mut(d_state, self.widths, batch) {
+                        let width = d.len() / batch;
+                        d[b * width..][..width].fill(E::default());
                     }
                 }
             }
         }
-        take_back(entries(), &self.d_before, d_state);
+        take_back(entries(), self.widths, &self.d_before, d_state);
         if !self.ranges.initial.is_empty() {
             self.learn_initial(
                 context,
@@ -283,31 +292,30 @@ impl<E: Element> Direction<E> {
     /// What the layer kept of the last pass, rows in the order of the batch.
     pub(super) fn trace(&self, context: &Context<'_>, name: String) -> LayerTrace<E> {
         let steps = context.segments.map_or_else(|| context.order.steps(), Segments::steps);
-        let (columns, states) = self.layer.kept();
-        let size = steps.rows() * self.hidden;
-        let mut own = [vec![E::default(); columns * size], vec![E::default(); states * size]];
-        let [gates, values] = &mut own;
-        self.layer.read(&self.tape, steps, gates, values);
+        let hidden = self.widths[0];
+        let (gates, values) = self.kernel.read(steps, hidden);
+        let size = steps.rows() * hidden;
+        let own = [gates, values];
         let in_order = |from: &[E]| -> Vec<E> {
-            let row = |part: &[E], row| {
-                part[self.row(context, row) * self.hidden..][..self.hidden].to_vec()
-            };
+            let row = |part: &[E], row| part[self.row(context, row) * hidden..][..hidden].to_vec();
             let parts = from.chunks_exact(size.max(1));
             parts.flat_map(|part| (0..steps.rows()).flat_map(move |at| row(part, at))).collect()
         };
         let (gates, states) = (in_order(&own[0]), in_order(&own[1]));
-        LayerTrace { name, hidden: self.hidden, rows: steps.rows(), gates, states }
+        LayerTrace { name, hidden, rows: steps.rows(), gates, states }
     }
 
     /// The gradient of the learned states: of all sequences that started from them.
     fn learn_initial(&self, context: &Context<'_>, d_state: &Part<E>, gradient: &mut [E]) {
         gradient.fill(E::default());
-        let (width, size) = (self.hidden, d_state.h.len().max(1));
-        let own = self.d_before[0].len().max(1);
-        let given = d_state.h.chunks_exact(size).chain(d_state.c.chunks_exact(size));
+        let (batch, own) = (d_state.h.len(), self.d_before[0].len());
+        let (batch, own) = (batch / self.widths[0], own / self.widths[0]);
         let [d_h, d_c] = &self.d_before;
-        let before = d_h.chunks_exact(own).chain(d_c.chunks_exact(own));
-        for (to, (d_given, d_before)) in gradient.chunks_exact_mut(width).zip(given.zip(before)) {
+        let given = states([&d_state.h, &d_state.c], self.widths, batch);
+        let before = states([d_h, d_c], self.widths, own);
+        for ((d_given, at), (d_before, _)) in given.zip(before) {
+            let width = d_given.len() / batch.max(1);
+            let to = &mut gradient[at..at + width];
             let mut add = |d: &[E]| to.iter_mut().zip(d).for_each(|(to, d)| *to = *to + *d);
             if !context.given {
                 d_given.chunks_exact(width).for_each(&mut add);
@@ -319,6 +327,36 @@ impl<E: Element> Direction<E> {
             }
         }
     }
+}
+
+/// Numbers of a sequence in each state beside `h`.
+fn carried(stack: &Recurrent) -> usize {
+    if stack.gate_recurrence || stack.matrix_memory(0).is_some() {
+        cells::memory(stack)
+    } else {
+        stack.hidden
+    }
+}
+
+/// Every state of `batch` sequences, with the place of its first number in one row of all states.
+fn states<E>(
+    [h, c]: [&[E]; 2],
+    [of_h, of_c]: [usize; 2],
+    batch: usize,
+) -> impl Iterator<Item = (&[E], usize)> {
+    let others = c.chunks_exact((batch * of_c).max(1)).enumerate();
+    std::iter::once((h, 0)).chain(others.map(move |(at, c)| (c, of_h + at * of_c)))
+}
+
+/// The same, to write.
+fn states_mut<E>(
+    state: &mut Part<E>,
+    [of_h, of_c]: [usize; 2],
+    batch: usize,
+) -> impl Iterator<Item = (&mut [E], usize)> {
+    let others = state.c.chunks_exact_mut((batch * of_c).max(1)).enumerate();
+    let first = std::iter::once((&mut state.h[..], 0));
+    first.chain(others.map(move |(at, c)| (c, of_h + at * of_c)))
 }
 
 /// An end of a sequence in the direction of a layer.
@@ -362,21 +400,20 @@ fn sequences<'a, E: Element>(
 /// those of `other`, or zero.
 fn place<E: Copy + Default>(
     ends: impl Iterator<Item = (usize, bool)> + Clone,
-    other: &[E],
+    (other, widths): (&[E], [usize; 2]),
     from: &Part<E>,
     to: &mut [Vec<E>; 2],
 ) {
-    let (width, size) = (from.hidden, from.h.len().max(1));
-    for (first, (to, from)) in to.iter_mut().zip([&from.h, &from.c]).enumerate() {
-        to.clear();
-        for (at, state) in from.chunks_exact(size).enumerate() {
-            let other = other.get((first + at) * width..(first + at + 1) * width);
-            for (b, own) in ends.clone() {
-                match other {
-                    _ if own => to.extend_from_slice(&state[b * width..][..width]),
-                    Some(other) => to.extend_from_slice(other),
-                    None => to.resize(to.len() + width, E::default()),
-                }
+    let batch = from.h.len() / widths[0];
+    to.iter_mut().for_each(Vec::clear);
+    for (state, at) in states([&from.h, &from.c], widths, batch) {
+        let (to, width) = if at == 0 { (&mut to[0], widths[0]) } else { (&mut to[1], widths[1]) };
+        let other = other.get(at..at + width);
+        for (b, own) in ends.clone() {
+            match other {
+                _ if own => to.extend_from_slice(&state[b * width..][..width]),
+                Some(other) => to.extend_from_slice(other),
+                None => to.resize(to.len() + width, E::default()),
             }
         }
     }
@@ -385,16 +422,17 @@ fn place<E: Copy + Default>(
 /// The reverse of [`place`].
 fn take_back<E: Copy>(
     ends: impl Iterator<Item = (usize, bool)> + Clone,
+    widths: [usize; 2],
     from: &[Vec<E>; 2],
     to: &mut Part<E>,
 ) {
-    let (width, size, own_size) = (to.hidden, to.h.len().max(1), from[0].len().max(1));
-    for (from, to) in from.iter().zip([&mut to.h, &mut to.c]) {
-        for (from, to) in from.chunks_exact(own_size).zip(to.chunks_exact_mut(size)) {
-            for (from, (b, own)) in from.chunks_exact(width).zip(ends.clone()) {
-                if own {
-                    to[b * width..][..width].copy_from_slice(from);
-                }
+    let (batch, own) = (to.h.len() / widths[0], from[0].len() / widths[0]);
+    let from = states([&from[0], &from[1]], widths, own);
+    for ((to, at), (from, _)) in states_mut(to, widths, batch).zip(from) {
+        let width = widths[usize::from(at > 0)];
+        for (from, (b, own)) in from.chunks_exact(width).zip(ends.clone()) {
+            if own {
+                to[b * width..][..width].copy_from_slice(from);
             }
         }
     }

@@ -24,6 +24,14 @@ pub(crate) enum Kind {
     Weights = 2,
     /// Tokens of a vocabulary.
     Tokens = 3,
+    /// Outputs that stay as they were.
+    Zoneout = 4,
+    /// Cell states that stay as they were.
+    ZoneoutCell = 5,
+    /// Outputs on their way into the recurrent product.
+    Recurrent = 6,
+    /// Candidates.
+    Candidates = 7,
 }
 
 /// Random factors: 0 with probability `rate`, otherwise `1 / (1 - rate)`.

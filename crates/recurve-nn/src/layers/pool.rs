@@ -26,7 +26,7 @@ impl Ends {
     /// Of the output of a stack.
     pub(crate) fn of(stack: &Recurrent) -> Self {
         if stack.bidirectional && stack.merge == Merge::Concat {
-            Self { period: stack.layer_width(), from: stack.hidden }
+            Self { period: stack.layer_width(), from: stack.output() }
         } else {
             Self::default()
         }

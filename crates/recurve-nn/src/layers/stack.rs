@@ -3,7 +3,7 @@
 //! Each layer joins its directions, drops, and adds or blends what it read; or all layers stand side by
 //! side.
 
-use super::direction::{Direction, Ranges};
+use super::direction::Direction;
 use super::dropout::{Mask, scale};
 use super::link::Link;
 use super::segments::Segments;
@@ -60,11 +60,12 @@ impl<E: Element> Stack<E> {
             };
             let directions = (0..stack.directions()).map(|direction| {
                 let name = format!("{layer}.{}", ["forward", "reverse"][direction]);
-                let ranges = Ranges::new(entries, &format!("{at}.recurrent.{name}"));
+                let prefix = format!("{at}.recurrent.{name}");
                 let id = (at as u64) << 32 | (2 * layer + direction) as u64;
                 let drop = WeightDrop::of(id, stack.weight_dropout);
                 let reverse = direction == 1;
-                Direction::new(engine, stack, input, reverse, ranges).named(name, drop)
+                Direction::new(engine, stack, input, (reverse, id), (entries, &prefix))
+                    .named(name, drop)
             });
             StackLayer {
                 engine,
@@ -74,7 +75,7 @@ impl<E: Element> Stack<E> {
                 merge: stack.merge,
                 link,
                 joined: Flow::tight(width),
-                dy: (0..stack.directions()).map(|_| Flow::padded(engine, stack.hidden)).collect(),
+                dy: (0..stack.directions()).map(|_| Flow::padded(engine, stack.output())).collect(),
                 dx: Flow::padded(engine, input),
             }
         });
@@ -217,13 +218,13 @@ impl<E: Element> StackLayer<E> {
         if !self.is_plain() {
             self.join(context);
         }
-        let z = if self.is_plain() { self.directions[0].tape.output() } else { self.joined.rows() };
+        let z = if self.is_plain() { self.directions[0].output() } else { self.joined.rows() };
         self.link.forward(self.engine, context, x, z);
     }
 
     /// The columns of the joined output that direction `at` has a part in.
     fn columns(&self, at: usize) -> Range<usize> {
-        let hidden = self.directions[at].hidden;
+        let hidden = self.directions[at].widths[0];
         let first = if self.merge == Merge::Concat { at * hidden } else { 0 };
         first..first + hidden
     }
@@ -234,7 +235,7 @@ impl<E: Element> StackLayer<E> {
         joined.fill_rows(self.engine, |row, joined| {
             for (at, direction) in self.directions.iter().enumerate() {
                 let to = joined[self.columns(at)].iter_mut();
-                let from = direction.tape.output().row(direction.row(context, row));
+                let from = direction.output().row(direction.row(context, row));
                 let pairs = to.zip(from);
                 match self.merge {
                     _ if at == 0 => pairs.for_each(|(to, from)| *to = *from),
@@ -254,7 +255,7 @@ impl<E: Element> StackLayer<E> {
 
     /// The output of the cells, the directions joined.
     fn cells_output(&self) -> Rows<'_, E> {
-        if self.is_plain() { self.directions[0].tape.output() } else { self.joined.rows() }
+        if self.is_plain() { self.directions[0].output() } else { self.joined.rows() }
     }
 
     pub(super) fn output(&self) -> Rows<'_, E> {
@@ -321,7 +322,7 @@ impl<E: Element> StackLayer<E> {
                     Merge::Mean => to.iter_mut().for_each(|d| *d = *d * d.like(0.5)),
                     Merge::Product => {
                         let other = &self.directions[1 - at];
-                        let other = other.tape.output().row(other.row(context, row));
+                        let other = other.output().row(other.row(context, row));
                         to.iter_mut().zip(other).for_each(|(d, other)| *d = *d * *other);
                     }
                 }

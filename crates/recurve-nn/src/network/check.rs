@@ -1,7 +1,7 @@
 //! Whether a network can work in a precision, and on a batch.
 
 use crate::batch::{Batch, Input};
-use crate::description::InputKind;
+use crate::description::{Description, InputKind, Recurrent};
 use crate::error::{Error, Result};
 use recurve_kernels::{Element, INT8_DEPTH, Precision};
 use std::any::TypeId;
@@ -24,6 +24,19 @@ pub(super) fn check_precision<E: Element>(widths: &[usize], precision: Precision
         }
         _ => Ok(()),
     }
+}
+
+/// Weights in 8 bits are multiplied by the fused steps alone.
+pub(super) fn check_int8(description: &Description, precision: Precision) -> Result<()> {
+    let plain =
+        |stack: &Recurrent| !stack.is_staged_in_inference() && stack.matrix_memory(0).is_none();
+    if precision == Precision::Int8 && !description.stacks().all(plain) {
+        return Err(Error::new(
+            "weights in 8 bits are not available for a recurrent layer with a projection, \
+             normalisation, zoneout or gates that are fed back, nor for an mlstm; choose the precision f32 or bf16",
+        ));
+    }
+    Ok(())
 }
 
 /// Whether the slices of a batch are as long as it says, and of the kind that the model reads.

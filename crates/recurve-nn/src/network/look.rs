@@ -25,6 +25,12 @@ impl<E: Element> Network<E> {
             let text = format!("a trace in the precision `{precision}`; choose full precision");
             return Err(Error::new(text));
         }
+        if self.description.has_stages() {
+            return Err(Error::new(
+                "a trace of a recurrent layer with more in its steps than products and a cell, or of an mlstm: not \
+                 available",
+            ));
+        }
         self.traced = true;
         let ran = self.forward_through(batch, state, Mode::Infer, self.nodes.len());
         self.traced = false;

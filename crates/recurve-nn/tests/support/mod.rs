@@ -6,10 +6,12 @@ pub(crate) mod fixtures;
 mod isas;
 mod problem;
 mod random;
+mod staged;
 
 pub(crate) use isas::isas;
 pub(crate) use problem::{Data, Pass, Problem, converted};
 pub(crate) use random::{Random, random_model};
+pub(crate) use staged::staged;
 
 /// All cells, but for the one that has as many inputs as units, which most problems here have not.
 #[allow(dead_code, reason = "not every test is about cells")]

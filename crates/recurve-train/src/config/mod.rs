@@ -55,6 +55,10 @@ pub struct Config {
     pub initialise: InitialiseConfig,
 }
 
+fn one() -> usize {
+    1
+}
+
 /// What the model is made of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -63,6 +67,9 @@ pub struct ModelConfig {
     pub cell: CellKind,
     /// Units of each layer: `H`.
     pub hidden: usize,
+    /// Parts of the memory of an mLSTM.
+    #[serde(default = "one")]
+    pub heads: usize,
     /// Layers of the stack: `L`.
     pub layers: usize,
     /// Whether each layer also reads the window or sequence from its end; not for a language model,
@@ -87,6 +94,33 @@ pub struct ModelConfig {
     /// The probability of dropout of recurrent weights.
     #[serde(default)]
     pub weight_dropout: f64,
+    /// Values that the output of each layer is projected to; 0 for none.
+    #[serde(default)]
+    pub projection: usize,
+    /// The largest size of a cell state; 0 for any.
+    #[serde(default)]
+    pub clip_state: f64,
+    /// The largest size of a projected output; 0 for any.
+    #[serde(default)]
+    pub projection_clip: f64,
+    /// Layer normalisation inside the steps.
+    #[serde(default)]
+    pub recurrent_norm: bool,
+    /// Whether the gates of a step reach those of the next.
+    #[serde(default)]
+    pub gate_recurrence: bool,
+    /// The probability that a unit keeps its output of the step before.
+    #[serde(default)]
+    pub zoneout: f64,
+    /// The probability that a unit keeps its cell state.
+    #[serde(default)]
+    pub zoneout_cell: f64,
+    /// The probability of dropout of the output on its way into the recurrent product.
+    #[serde(default)]
+    pub recurrent_dropout: f64,
+    /// The probability of dropout of candidates.
+    #[serde(default)]
+    pub candidate_dropout: f64,
     /// The probability that a token has no vector for a batch; language models only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embedding_dropout: Option<f64>,
@@ -217,6 +251,7 @@ impl Config {
             model: ModelConfig {
                 cell: CellKind::Lstm,
                 hidden: 64,
+                heads: 1,
                 layers: 1,
                 bidirectional: false,
                 merge: Merge::Concat,
@@ -226,6 +261,15 @@ impl Config {
                 dropout: 0.1,
                 locked: false,
                 weight_dropout: 0.0,
+                projection: 0,
+                clip_state: 0.0,
+                projection_clip: 0.0,
+                recurrent_norm: false,
+                gate_recurrence: false,
+                zoneout: 0.0,
+                zoneout_cell: 0.0,
+                recurrent_dropout: 0.0,
+                candidate_dropout: 0.0,
                 embedding_dropout: None,
                 layer_norm: false,
                 pooling: Some(Pooling::Last),
@@ -279,6 +323,12 @@ impl Config {
             ("model.dropout", self.model.dropout, 0.0..1.0),
             ("model.weight_dropout", self.model.weight_dropout, 0.0..1.0),
             ("model.embedding_dropout", self.model.embedding_dropout.unwrap_or(0.0), 0.0..1.0),
+            ("model.clip_state", self.model.clip_state, 0.0..1e9),
+            ("model.projection_clip", self.model.projection_clip, 0.0..1e9),
+            ("model.zoneout", self.model.zoneout, 0.0..1.0),
+            ("model.zoneout_cell", self.model.zoneout_cell, 0.0..1.0),
+            ("model.recurrent_dropout", self.model.recurrent_dropout, 0.0..1.0),
+            ("model.candidate_dropout", self.model.candidate_dropout, 0.0..1.0),
             ("train.checkpoint_seconds", self.train.checkpoint_seconds, 0.0..1e9),
             ("initialise.forget_bias", self.initialise.forget_bias, -1e3..1e3),
         ];

@@ -215,6 +215,20 @@ fn stack(config: &Config, below: Description) -> Description {
     let model = &config.model;
     let mut recurrent =
         Recurrent::new(model.cell, model.hidden).layers(model.layers).bias(model.bias);
+    let above_zero = |clip: f64| Some(clip).filter(|clip| *clip > 0.0);
+    recurrent = Recurrent {
+        heads: model.heads,
+        projection: Some(model.projection).filter(|width| *width > 0),
+        clip_state: above_zero(model.clip_state),
+        projection_clip: above_zero(model.projection_clip),
+        layer_norm: model.recurrent_norm,
+        gate_recurrence: model.gate_recurrence,
+        zoneout: model.zoneout,
+        zoneout_cell: model.zoneout_cell,
+        recurrent_dropout: model.recurrent_dropout,
+        candidate_dropout: model.candidate_dropout,
+        ..recurrent
+    };
     if model.layers > 1 {
         recurrent = Recurrent { dropout: model.dropout, locked: model.locked, ..recurrent };
     }

@@ -27,7 +27,10 @@ pub fn initialise(model: &mut Model<f32>, config: &InitialiseConfig, seed: u64) 
                 config.recurrent.fill(values, blocks(kind.recurrent_gates()), &mut rng)?;
             }
             Role::Embedding => config.embedding.fill(values, whole, &mut rng)?,
-            Role::LinearWeights => config.output.fill(values, whole, &mut rng)?,
+            Role::LinearWeights | Role::Projection => {
+                config.output.fill(values, whole, &mut rng)?;
+            }
+            Role::GateWeights => config.recurrent.fill(values, blocks(3), &mut rng)?,
             Role::InputBias(kind) => {
                 values.fill(0.0);
                 if let Some(gate) = kind.forget_gate() {
@@ -41,8 +44,18 @@ pub fn initialise(model: &mut Model<f32>, config: &InitialiseConfig, seed: u64) 
             }
             // Mostly closed, so that a deep stack starts as a shallow one (Srivastava et al. 2015).
             Role::HighwayBias => values.fill(-1.0),
+            // Memories of all lengths, as in the authors' own code: forget gates from 0.95 to almost 1.
+            Role::HeadBias => {
+                let heads = values.len() / 2;
+                values.fill(0.0);
+                let last = heads.saturating_sub(1).max(1) as f32;
+                for (head, f) in values[heads..].iter_mut().enumerate() {
+                    *f = 3.0 + 3.0 * head as f32 / last;
+                }
+            }
             Role::RecurrentBias(_)
             | Role::Peepholes(_)
+            | Role::HeadWeights
             | Role::LinearBias
             | Role::Shift
             | Role::InitialState => values.fill(0.0),
@@ -59,6 +72,7 @@ pub fn without_decay(model: &Model<f32>) -> Vec<Range<usize>> {
             Role::InputBias(_)
                 | Role::RecurrentBias(_)
                 | Role::LinearBias
+                | Role::HeadBias
                 | Role::Gain
                 | Role::Shift
                 | Role::HighwayBias
@@ -105,6 +119,7 @@ mod tests {
                         assert_eq!(ones, open, "{kind:?}");
                     }
                     Role::Gain => assert!(values.iter().all(|x| *x == 1.0)),
+                    Role::HeadBias => assert_eq!(values, [0.0, 3.0]),
                     Role::Embedding | Role::LinearWeights | Role::Peepholes(CellKind::IndRnn) => {
                         assert!(values.iter().all(|x| *x != 0.0));
                     }

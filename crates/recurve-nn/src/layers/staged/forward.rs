@@ -1,0 +1,616 @@
+//! The steps forward.
+
+use super::norm::{AddScaled, Grid, Normalise};
+use super::plan::{Functions, Plan};
+use super::weights::StageWeights;
+use super::{GROUP, Numbering, Staged, Tape, inverses};
+use crate::layers::Mode;
+use crate::layers::dropout::{Factors, Kind};
+use recurve_kernels::profile::span;
+use recurve_kernels::{
+    Element, Engine, Isa, Matrix, RowsMut, Sequences, Start, Steps, Strip, StripMut, UnitRows,
+    each, product,
+};
+
+/// How a value after a step is mixed with that before it.
+#[derive(Clone, Copy)]
+pub(super) enum Zone<'a, E> {
+    None,
+    /// So much of the value before: what zoneout is on average.
+    Mean(E),
+    /// Where a row holds 0, the value before the step stays.
+    Mask(Strip<'a, E>),
+}
+
+impl<'a, E: Element> Zone<'a, E> {
+    /// What the rows of a step are mixed with.
+    pub(super) fn new(rate: f64, train: bool, mask: &'a [E], stride: usize) -> Self {
+        match (rate > 0.0, train) {
+            (false, _) => Self::None,
+            (true, false) => Self::Mean(E::from_f64(rate)),
+            (true, true) => Self::Mask(Strip { data: mask, stride }),
+        }
+    }
+
+    /// `after` mixed with `before`, of row `at`.
+    #[inline]
+    pub(super) fn mix(self, at: usize, before: &[E], after: &mut [E]) {
+        match self {
+            Self::None => {}
+            Self::Mean(share) => {
+                for (after, before) in after.iter_mut().zip(before) {
+                    *after = *after + share * (*before - *after);
+                }
+            }
+            Self::Mask(mask) => {
+                let mask = &mask.data[at * mask.stride..];
+                for ((after, before), flag) in after.iter_mut().zip(before).zip(mask) {
+                    *after = if *flag > E::default() { *after } else { *before };
+                }
+            }
+        }
+    }
+}
+
+/// Rows of `stride` numbers from row `first` on.
+pub(super) fn strip<E>(data: &[E], first: usize, stride: usize) -> Strip<'_, E> {
+    Strip { data: data.get(first * stride..).unwrap_or(&[]), stride }
+}
+
+/// The same, to write.
+pub(super) fn strip_mut<E>(
+    data: &mut [E],
+    first: usize,
+    rows: usize,
+    stride: usize,
+) -> StripMut<'_, E> {
+    if data.is_empty() {
+        return StripMut::none();
+    }
+    StripMut { data: &mut data[first * stride..(first + rows) * stride], stride }
+}
+
+impl<E: Element> Staged<E> {
+    /// Takes over the weights of the model.
+    pub(crate) fn load(&mut self, values: &[E], backward: bool) {
+        self.weights.load(self.engine, &self.plan, values, backward);
+        self.kept = false;
+    }
+
+    /// Runs all steps. `last` receives `h [B, out]` and what is carried beside it after the last step of
+    /// each sequence; `sequence` says which sequence of the caller stands at each place.
+    pub(crate) fn forward(
+        &mut self,
+        batch: &Sequences<'_, E>,
+        mode: Mode,
+        sequences: Numbering<'_>,
+        last: [&mut [E]; 2],
+    ) {
+        self.kept = mode != Mode::Infer;
+        self.prepare(batch, mode);
+        {
+            let _span = span("noise");
+            self.draw(batch, mode, sequences);
+        }
+        {
+            let _span = span("input product");
+            self.input_product(batch, mode, sequences);
+        }
+        let _span = span("steps");
+        let steps = batch.steps;
+        for t in 0..steps.count() {
+            self.enter(batch, t);
+            self.recurrent_product(steps, t);
+            self.columns(steps, t);
+            if self.plan.projection {
+                self.project(steps, t);
+            }
+        }
+        self.leave(steps, last);
+    }
+
+    /// Makes room, and starts from the initial states.
+    fn prepare(&mut self, batch: &Sequences<'_, E>, mode: Mode) {
+        let (plan, tape, room) = (&self.plan, &mut self.tape, &mut self.room);
+        let (rows, count) = (batch.steps.rows(), batch.steps.batch());
+        let train = mode != Mode::Infer;
+        let of_c = |yes: bool| if yes && plan.has_c { rows * plan.unit } else { 0 };
+        tape.columns.resize(rows * plan.row());
+        tape.of_input.resize(if plan.norm { rows * plan.input_row() } else { 0 });
+        tape.of_recurrent.resize(if plan.norm { rows * plan.recurrent_row() } else { 0 });
+        tape.inverse.resize(if plan.norm { rows * inverses(plan) } else { 0 });
+        tape.h_in.resize(rows * plan.out_row);
+        tape.c_in.resize(of_c(true));
+        tape.c.resize(of_c(true));
+        tape.c_norm.resize(of_c(plan.norm));
+        let plain = plan.is_plain_operand() || !train && plan.fed_back.is_empty();
+        tape.operand.resize(if plain { 0 } else { rows * plan.operand_row() });
+        tape.inner.resize(if plan.projection { rows * plan.unit } else { 0 });
+        let both = plan.projection_clip.is_finite() && plan.zoneout[0] > 0.0;
+        tape.projected.resize(if both { rows * plan.out_row } else { 0 });
+        tape.y.resize(rows);
+        room.h.resize(count * plan.out_row);
+        room.c.resize(if plan.has_c { count * plan.unit } else { 0 });
+        room.gates.resize(count * plan.fed_back.len() * plan.hidden);
+        let [h, carried] = batch.initial;
+        let fed = plan.fed_back.len() * plan.hidden;
+        for b in 0..count {
+            set(&mut room.h[b * plan.out_row..][..plan.out_row], h.get(b * plan.out..), plan.out);
+            let own = carried.get(b * plan.carried()..);
+            if plan.has_c {
+                set(&mut room.c[b * plan.unit..][..plan.unit], own, plan.hidden);
+            }
+            if fed > 0 {
+                let gates = own.and_then(|own| own.get(plan.hidden..));
+                set(&mut room.gates[b * fed..][..fed], gates, fed);
+            }
+        }
+    }
+
+    fn draw(&mut self, batch: &Sequences<'_, E>, mode: Mode, sequences: Numbering<'_>) {
+        let (plan, tape, steps) = (&self.plan, &mut self.tape, batch.steps);
+        tape.masks.resize(0);
+        let Mode::Train(noise) = mode else { return };
+        let threads = |len: usize| self.engine.threads_over(len);
+        for (zone, rate) in plan.zoneout.iter().enumerate().filter(|(_, rate)| **rate > 0.0) {
+            let (width, stride) = [(plan.out, plan.out_row), (plan.hidden, plan.unit)][zone];
+            let kind = [Kind::Zoneout, Kind::ZoneoutCell][zone];
+            let source = Factors::new(noise, kind, self.id, *rate);
+            let flags = &mut tape.zones[zone];
+            flags.resize(steps.rows() * stride);
+            each(threads(flags.len()), flags.chunks_exact_mut(stride).enumerate(), |(row, to)| {
+                fill(&source, stream(steps, sequences, row), &mut to[..width]);
+            });
+        }
+        if plan.recurrent_dropout > 0.0 {
+            tape.mask_of.clear();
+            tape.mask_places.clear();
+            for t in 0..steps.count() {
+                for b in 0..steps.active(t) {
+                    let row = steps.first_row(t) + b;
+                    let starts = t == 0 || batch.resets.get(row) == Some(&true);
+                    if starts {
+                        tape.mask_places.push(sequences.stream(t, b));
+                    }
+                    let of = if starts {
+                        tape.mask_places.len() - 1
+                    } else {
+                        tape.mask_of[steps.first_row(t - 1) + b]
+                    };
+                    tape.mask_of.push(of);
+                }
+            }
+            let rate = plan.recurrent_dropout;
+            let source = Factors::new(noise, Kind::Recurrent, self.id, rate);
+            let places = &tape.mask_places;
+            tape.masks.resize(places.len() * plan.out_row);
+            let masks = tape.masks.chunks_exact_mut(plan.out_row).zip(places);
+            each(threads(places.len() * plan.out_row), masks, |(to, place)| {
+                fill(&source, *place, &mut to[..plan.out]);
+            });
+        }
+    }
+
+    /// `w x + b` of all steps, normalised where they are to be; and factors of candidates.
+    fn input_product(&mut self, batch: &Sequences<'_, E>, mode: Mode, sequences: Numbering<'_>) {
+        let (plan, weights, steps) = (&self.plan, &self.weights, batch.steps);
+        let (rows, row, own) = (steps.rows(), plan.row(), &plan.input_columns);
+        if rows == 0 {
+            return;
+        }
+        let x = Matrix::new(batch.x.data(), rows, plan.input, batch.x.stride());
+        let tape = &mut self.tape;
+        let bias = &weights.bias;
+        let places = own.start * plan.unit..own.end * plan.unit;
+        if plan.norm {
+            let width = plan.input_row();
+            let mut to = RowsMut::new(&mut tape.of_input, width, width);
+            product(self.engine, x, &weights.w, Start::Zero, &mut to);
+        } else {
+            let columns = &mut tape.columns[places.start..];
+            let mut to = RowsMut::new(columns, places.len(), row);
+            product(self.engine, x, &weights.w, Start::Bias(&bias[places.clone()]), &mut to);
+        }
+        let numbers = match mode {
+            Mode::Train(noise) if plan.candidate_dropout > 0.0 => {
+                Some(Factors::new(noise, Kind::Candidates, self.id, plan.candidate_dropout))
+            }
+            _ => None,
+        };
+        let others = |columns: &mut [E], at: usize| {
+            columns[..places.start].copy_from_slice(&bias[..places.start]);
+            columns[places.end..].copy_from_slice(&bias[places.end..]);
+            if plan.factors {
+                let factors = &mut columns[..plan.unit];
+                match &numbers {
+                    Some(numbers) => {
+                        fill(numbers, stream(steps, sequences, at), &mut factors[..plan.hidden]);
+                    }
+                    None => factors.fill(E::from_f64(1.0)),
+                }
+            }
+        };
+        if places.len() == row && !plan.norm {
+            return;
+        }
+        let threads = self.engine.threads_over(rows * row);
+        let (isa, grid) = (self.engine.isa(), grid(plan));
+        if !plan.norm {
+            let pieces = tape.columns.chunks_mut(row * ROWS).enumerate();
+            return each(threads, pieces, |(piece, columns)| {
+                for (at, columns) in columns.chunks_exact_mut(row).enumerate() {
+                    others(columns, piece * ROWS + at);
+                }
+            });
+        }
+        let pieces = tape
+            .columns
+            .chunks_mut(row * ROWS)
+            .zip(tape.of_input.chunks_mut(plan.input_row() * ROWS))
+            .zip(tape.inverse.chunks_mut(inverses(plan) * ROWS));
+        each(threads, pieces.enumerate(), |(piece, ((columns, sums), inverse))| {
+            let rows = columns.chunks_exact_mut(row).zip(sums.chunks_exact_mut(plan.input_row()));
+            let rows = rows.zip(inverse.chunks_exact_mut(inverses(plan)));
+            for (at, ((columns, sums), inverse)) in rows.enumerate() {
+                others(columns, piece * ROWS + at);
+                let parts = &plan.input_parts;
+                let inverse = &mut inverse[..parts.len()];
+                isa.run(Normalise { grid, parts, row: &mut *sums, inverse });
+                let to = &mut columns[places.clone()];
+                to.copy_from_slice(&bias[places.clone()]);
+                isa.run(AddScaled { gain: &weights.gain_input, row: sums, to });
+            }
+        });
+    }
+
+    /// The states before step `t`, and the operand of the recurrent product.
+    fn enter(&mut self, batch: &Sequences<'_, E>, t: usize) {
+        let (plan, tape, room) = (&self.plan, &mut self.tape, &self.room);
+        let (first, alive) = (batch.steps.first_row(t), batch.steps.active(t));
+        let fed = plan.fed_back.len() * plan.hidden;
+        let mut h_in = strip_mut(&mut tape.h_in, first, alive, plan.out_row);
+        let mut c_in = strip_mut(&mut tape.c_in, first, alive, plan.unit);
+        let mut operand = strip_mut(&mut tape.operand, first, alive, plan.operand_row());
+        let (masks, mask_of) = (&tape.masks, &tape.mask_of);
+        for b in 0..alive {
+            let reset = batch.resets.get(first + b) == Some(&true);
+            let copy = |to: &mut [E], from: &[E]| {
+                if reset {
+                    to.fill(E::default());
+                } else {
+                    to.copy_from_slice(&from[..to.len()]);
+                }
+            };
+            let h = h_in.split(1).data;
+            copy(h, &room.h[b * plan.out_row..]);
+            if plan.has_c {
+                copy(c_in.split(1).data, &room.c[b * plan.unit..]);
+            }
+            let operand = operand.split(1).data;
+            if !operand.is_empty() {
+                let (of_h, rest) = operand.split_at_mut(plan.out);
+                if masks.is_empty() {
+                    of_h.copy_from_slice(&h[..plan.out]);
+                } else {
+                    let mask = &masks[mask_of[first + b] * plan.out_row..];
+                    for ((to, h), mask) in of_h.iter_mut().zip(&*h).zip(mask) {
+                        *to = *h * *mask;
+                    }
+                }
+                copy(&mut rest[..fed], &room.gates[b * fed..]);
+            }
+        }
+    }
+
+    fn recurrent_product(&mut self, steps: &Steps, t: usize) {
+        let (plan, tape) = (&self.plan, &mut self.tape);
+        let (first, alive) = (steps.first_row(t), steps.active(t));
+        let operand = if tape.operand.is_empty() {
+            Matrix::new(&tape.h_in[first * plan.out_row..], alive, plan.operand, plan.out_row)
+        } else {
+            let row = plan.operand_row();
+            Matrix::new(&tape.operand[first * row..], alive, plan.operand, row)
+        };
+        let width = plan.recurrent_row();
+        if plan.norm {
+            let to = &mut tape.of_recurrent[first * width..(first + alive) * width];
+            product(
+                self.engine,
+                operand,
+                &self.weights.r,
+                Start::Zero,
+                &mut RowsMut::new(to, width, width),
+            );
+        } else {
+            let place = first * plan.row() + plan.recurrent_columns.start * plan.unit;
+            let to = &mut tape.columns[place..(first + alive) * plan.row()];
+            let mut to = RowsMut::new(to, width, plan.row());
+            product(self.engine, operand, &self.weights.r, Start::Sums, &mut to);
+        }
+    }
+
+    /// From the sums of step `t` to its states, group by group.
+    fn columns(&mut self, steps: &Steps, t: usize) {
+        let (plan, tape, room) = (&self.plan, &mut self.tape, &mut self.room);
+        let Tape { columns, of_recurrent, inverse, h_in, c_in, c, c_norm, inner, y, zones, .. } =
+            tape;
+        let (first, alive) = (steps.first_row(t), steps.active(t));
+        let stride = y.rows().stride();
+        let mut strips = Group {
+            columns: strip_mut(columns, first, alive, plan.row()),
+            of_recurrent: strip_mut(of_recurrent, first, alive, plan.recurrent_row()),
+            inverse: strip_mut(inverse, first, alive, inverses(plan)),
+            c: strip_mut(c, first, alive, plan.unit),
+            c_norm: strip_mut(c_norm, first, alive, plan.unit),
+            h: if plan.projection {
+                strip_mut(inner, first, alive, plan.unit)
+            } else {
+                strip_mut(y.data_mut(), first, alive, stride)
+            },
+            next_c: strip_mut(&mut room.c, 0, alive, plan.unit),
+            next_h: strip_mut(&mut room.h, 0, alive, plan.out_row),
+            next_gates: strip_mut(&mut room.gates, 0, alive, plan.fed_back.len() * plan.hidden),
+        };
+        let stage = Stage {
+            plan,
+            functions: &self.functions,
+            weights: &self.weights,
+            isa: self.engine.isa(),
+            h_in: strip(h_in, first, plan.out_row),
+            c_in: strip(c_in, first, plan.unit),
+            zones: [
+                Zone::new(
+                    plan.zoneout[0],
+                    self.kept,
+                    zones[0].get(first * plan.out_row..).unwrap_or(&[]),
+                    plan.out_row,
+                ),
+                Zone::new(
+                    plan.zoneout[1],
+                    self.kept,
+                    zones[1].get(first * plan.unit..).unwrap_or(&[]),
+                    plan.unit,
+                ),
+            ],
+            zeros: &room.zeros,
+        };
+        let groups = (0..alive).step_by(GROUP).map(|begin| {
+            let rows = GROUP.min(alive - begin);
+            (begin, rows, strips.split(rows))
+        });
+        each(threads(self.engine, alive * plan.row()), groups, |(begin, rows, group)| {
+            stage.run(begin, rows, group);
+        });
+    }
+
+    /// `h = w_p (o∘tanh(c))`, clipped and mixed.
+    fn project(&mut self, steps: &Steps, t: usize) {
+        let (plan, tape, room) = (&self.plan, &mut self.tape, &mut self.room);
+        let (first, alive) = (steps.first_row(t), steps.active(t));
+        let stride = tape.y.rows().stride();
+        let inner = Matrix::new(&tape.inner[first * plan.unit..], alive, plan.hidden, plan.unit);
+        let y = &mut tape.y.data_mut()[first * stride..(first + alive) * stride];
+        let mut to = RowsMut::new(&mut *y, plan.out, stride);
+        product(self.engine, inner, &self.weights.projection, Start::Zero, &mut to);
+        let mask = tape.zones[0].get(first * plan.out_row..).unwrap_or(&[]);
+        let zone = Zone::new(plan.zoneout[0], self.kept, mask, plan.out_row);
+        let limit = E::from_f64(plan.projection_clip);
+        for (b, y) in y.chunks_exact_mut(stride).enumerate() {
+            let row = (first + b) * plan.out_row;
+            if plan.projection_clip.is_finite() {
+                for y in &mut y[..plan.out] {
+                    *y = if *y > limit {
+                        limit
+                    } else if *y < -limit {
+                        -limit
+                    } else {
+                        *y
+                    };
+                }
+            }
+            if !tape.projected.is_empty() {
+                tape.projected[row..][..plan.out].copy_from_slice(&y[..plan.out]);
+            }
+            zone.mix(b, &tape.h_in[row..][..plan.out], &mut y[..plan.out]);
+            room.h[b * plan.out_row..][..plan.out].copy_from_slice(&y[..plan.out]);
+        }
+    }
+
+    fn leave(&self, steps: &Steps, last: [&mut [E]; 2]) {
+        let (plan, room) = (&self.plan, &self.room);
+        let [h, carried] = last;
+        let fed = plan.fed_back.len() * plan.hidden;
+        for (b, to) in h.chunks_exact_mut(plan.out).take(steps.batch()).enumerate() {
+            to.copy_from_slice(&room.h[b * plan.out_row..][..plan.out]);
+        }
+        for (b, to) in carried.chunks_exact_mut(plan.carried().max(1)).enumerate() {
+            to[..plan.hidden].copy_from_slice(&room.c[b * plan.unit..][..plan.hidden]);
+            to[plan.hidden..].copy_from_slice(&room.gates[b * fed..][..fed]);
+        }
+    }
+}
+
+/// Rows of columns that are prepared together.
+const ROWS: usize = 16;
+
+/// The threads that a step over `numbers` is worth.
+pub(super) fn threads(engine: Engine, numbers: usize) -> usize {
+    engine.threads_over(4 * numbers)
+}
+
+pub(super) fn grid(plan: &Plan) -> Grid {
+    Grid { hidden: plan.hidden, unit: plan.unit }
+}
+
+/// The stream of numbers of a row.
+fn stream(steps: &Steps, sequences: Numbering<'_>, row: usize) -> u64 {
+    let (mut low, mut high) = (0, steps.count());
+    while high - low > 1 {
+        let middle = (low + high) / 2;
+        if steps.first_row(middle) <= row { low = middle } else { high = middle }
+    }
+    sequences.stream(low, row - steps.first_row(low))
+}
+
+fn fill<E: Element>(source: &Factors<E>, stream: u64, to: &mut [E]) {
+    let mut next = source.of(stream);
+    to.iter_mut().for_each(|factor| *factor = next());
+}
+
+/// The first `width` of `from`, or zeros, with zeros after them.
+pub(super) fn set<E: Element>(to: &mut [E], from: Option<&[E]>, width: usize) {
+    match from.filter(|from| from.len() >= width) {
+        Some(from) => to[..width].copy_from_slice(&from[..width]),
+        None => to[..width].fill(E::default()),
+    }
+    to[width..].fill(E::default());
+}
+
+/// What a step writes of some sequences.
+struct Group<'a, E> {
+    columns: StripMut<'a, E>,
+    of_recurrent: StripMut<'a, E>,
+    inverse: StripMut<'a, E>,
+    c: StripMut<'a, E>,
+    c_norm: StripMut<'a, E>,
+    h: StripMut<'a, E>,
+    next_c: StripMut<'a, E>,
+    next_h: StripMut<'a, E>,
+    next_gates: StripMut<'a, E>,
+}
+
+impl<'a, E> Group<'a, E> {
+    fn split(&mut self, rows: usize) -> Group<'a, E> {
+        Group {
+            columns: self.columns.split(rows),
+            of_recurrent: self.of_recurrent.split(rows),
+            inverse: self.inverse.split(rows),
+            c: self.c.split(rows),
+            c_norm: self.c_norm.split(rows),
+            h: self.h.split(rows),
+            next_c: self.next_c.split(rows),
+            next_h: self.next_h.split(rows),
+            next_gates: self.next_gates.split(rows),
+        }
+    }
+}
+
+/// What is the same for all groups of a step.
+struct Stage<'a, E: Element> {
+    plan: &'a Plan,
+    functions: &'a Functions<E>,
+    weights: &'a StageWeights<E>,
+    isa: Isa,
+    h_in: Strip<'a, E>,
+    c_in: Strip<'a, E>,
+    zones: [Zone<'a, E>; 2],
+    zeros: &'a [E],
+}
+
+/// A strip from row `first` on.
+pub(super) fn from<E>(strip: Strip<'_, E>, first: usize) -> Strip<'_, E> {
+    Strip { data: strip.data.get(first * strip.stride..).unwrap_or(&[]), stride: strip.stride }
+}
+
+impl<E: Element> Stage<'_, E> {
+    /// The rows of sequences from `begin` on.
+    fn run(&self, begin: usize, rows: usize, mut group: Group<'_, E>) {
+        let plan = self.plan;
+        if plan.norm {
+            self.normalise(rows, &mut group);
+        }
+        let (h_in, c_in) = (from(self.h_in, begin), from(self.c_in, begin));
+        let peepholes = plan.peepholes[0] * plan.unit;
+        let (of_main, of_output) = self.weights.peepholes.split_at(peepholes);
+        let (h, c) = (&mut group.h, &mut group.c);
+        // An LSTM does not see `h'` beside its products, and there may be none of this width.
+        let no_h = Strip { data: self.zeros, stride: 0 };
+        let (before, after) = match plan.output_column {
+            Some(_) => ([c_in, Strip::none()], [c.borrow(), StripMut::none()]),
+            None if plan.has_c => ([no_h, c_in], [h.borrow(), c.borrow()]),
+            None => ([h_in, Strip::none()], [h.borrow(), StripMut::none()]),
+        };
+        let own =
+            UnitRows { rows, hidden: plan.hidden, unit: plan.unit, peepholes: of_main, before };
+        self.functions.main.step(own, group.columns.borrow(), after);
+        if let (Some(output), Some(column)) = (&self.functions.output, plan.output_column) {
+            self.arguments(rows, column + 1, &mut group);
+            let stride = group.columns.stride;
+            let columns = StripMut { data: &mut group.columns.data[column * plan.unit..], stride };
+            let before = [group.c.strip(), Strip::none()];
+            let rows = UnitRows { peepholes: of_output, before, ..own };
+            output.step(rows, columns, [group.h.borrow(), StripMut::none()]);
+        }
+        self.carry(begin, rows, (h_in, c_in), group);
+    }
+
+    /// Adds the normalised sums of the recurrent product.
+    fn normalise(&self, rows: usize, group: &mut Group<'_, E>) {
+        let (plan, grid) = (self.plan, grid(self.plan));
+        let places =
+            plan.recurrent_columns.start * plan.unit..plan.recurrent_columns.end * plan.unit;
+        let first = plan.input_parts.len();
+        for row in 0..rows {
+            let sums = &mut group.of_recurrent.data[row * group.of_recurrent.stride..]
+                [..plan.recurrent_row()];
+            let parts = &plan.recurrent_parts;
+            let inverse =
+                &mut group.inverse.data[row * group.inverse.stride + first..][..parts.len()];
+            self.isa.run(Normalise { grid, parts, row: &mut *sums, inverse });
+            let to = &mut group.columns.data[row * group.columns.stride..][places.clone()];
+            self.isa.run(AddScaled { gain: &self.weights.gain_recurrent, row: sums, to });
+        }
+    }
+
+    /// The arguments of the output's tanh: `c`, or `c` normalised.
+    fn arguments(&self, rows: usize, column: usize, group: &mut Group<'_, E>) {
+        let plan = self.plan;
+        for row in 0..rows {
+            let c = &group.c.data[row * plan.unit..][..plan.unit];
+            let to = &mut group.columns.data[row * group.columns.stride + column * plan.unit..]
+                [..plan.unit];
+            if !plan.norm {
+                to.copy_from_slice(c);
+                continue;
+            }
+            let normal = &mut group.c_norm.data[row * plan.unit..][..plan.unit];
+            normal.copy_from_slice(c);
+            let last = inverses(plan) - 1;
+            let inverse = &mut group.inverse.data[row * group.inverse.stride + last..][..1];
+            #[allow(clippy::single_range_in_vec_init, reason = "one part, of one column")]
+            let parts = &[0..1];
+            self.isa.run(Normalise { grid: grid(plan), parts, row: &mut *normal, inverse });
+            to.copy_from_slice(&self.weights.norm_c[1]);
+            self.isa.run(AddScaled { gain: &self.weights.norm_c[0], row: normal, to });
+        }
+    }
+
+    /// Zoneout, and the states for the next step.
+    fn carry(
+        &self,
+        begin: usize,
+        rows: usize,
+        (h_in, c_in): (Strip<'_, E>, Strip<'_, E>),
+        mut group: Group<'_, E>,
+    ) {
+        let plan = self.plan;
+        for row in 0..rows {
+            if plan.has_c {
+                let to = &mut group.next_c.data[row * plan.unit..][..plan.unit];
+                to.copy_from_slice(&group.c.data[row * plan.unit..][..plan.unit]);
+                let before = &c_in.data[row * plan.unit..][..plan.hidden];
+                self.zones[1].mix(begin + row, before, &mut to[..plan.hidden]);
+            }
+            if !plan.projection {
+                let y = &mut group.h.data[row * group.h.stride..][..plan.hidden];
+                self.zones[0].mix(begin + row, &h_in.data[row * h_in.stride..], y);
+                group.next_h.data[row * plan.out_row..][..plan.hidden].copy_from_slice(y);
+            }
+            let gates = group.next_gates.split(1).data;
+            for (to, column) in gates.chunks_exact_mut(plan.hidden).zip(&plan.fed_back) {
+                let from = row * group.columns.stride + column * plan.unit;
+                to.copy_from_slice(&group.columns.data[from..][..plan.hidden]);
+            }
+        }
+    }
+}
