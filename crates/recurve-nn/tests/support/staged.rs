@@ -5,8 +5,7 @@ use recurve_nn::{CellKind, Recurrent};
 /// One of every option, and of what people combine, of `hidden` units, an even number.
 pub(crate) fn staged(hidden: usize) -> Vec<Recurrent> {
     use CellKind::{
-        Gru, Lstm, LstmCoupled, LstmCoupledPeephole, LstmPeephole, Mlstm, MlstmExponential,
-        RnnRelu, RnnTanh,
+        Gru, Lstm, LstmCoupled, LstmCoupledPeephole, LstmPeephole, Mlstm, MlstmExponential, RnnTanh,
     };
     let of = |cell| Recurrent::new(cell, hidden);
     let mut stacks = vec![
@@ -24,7 +23,7 @@ pub(crate) fn staged(hidden: usize) -> Vec<Recurrent> {
             ..of(LstmPeephole).projection(hidden / 2)
         },
         Recurrent { zoneout: 0.2, ..of(Gru) },
-        Recurrent { zoneout: 0.2, ..of(RnnRelu) },
+        Recurrent { zoneout: 0.2, ..of(RnnTanh) },
         Recurrent { zoneout: 0.2, zoneout_cell: 0.4, ..of(LstmPeephole) },
         Recurrent { zoneout: 0.4, projection_clip: Some(0.2), ..of(Lstm).projection(hidden - 1) },
         Recurrent { candidate_dropout: 0.3, ..of(Lstm) },
