@@ -21,6 +21,8 @@ mod backward;
 mod forward;
 mod norm;
 mod plan;
+mod step;
+mod step_back;
 mod weights;
 
 use super::Flow;
