@@ -561,7 +561,7 @@ impl Description {
 
     /// Whether a recurrent layer is another than a plain one, whose gates can be computed again.
     pub fn has_stages(&self) -> bool {
-        self.stacks().any(|stack| stack.is_staged() || stack.matrix_memory(0).is_some())
+        self.stacks().any(Recurrent::has_stages)
     }
 
     /// Whether there is one output for a whole sequence instead of one per step.

@@ -36,6 +36,10 @@ impl Recurrent {
     pub fn output(&self) -> usize {
         self.projection.unwrap_or(self.hidden)
     }
+    /// Whether its layers are other than plain ones, of which a step is products and a cell.
+    pub fn has_stages(&self) -> bool {
+        self.is_staged() || self.matrix_memory(0).is_some()
+    }
     /// Whether more happens in a step than products and a cell.
     pub(crate) fn is_staged(&self) -> bool {
         self.is_staged_in_inference()

@@ -96,7 +96,9 @@ fn check_sequence_layers(engine: Engine) {
             stack.connection(Connection::Dense).weight_dropout(0.3).initial(Initial::Learned),
         ),
     ];
-    for description in models {
+    let stages = support::staged(24).into_iter();
+    let stages = stages.map(|stack| Description::values(INPUTS).recurrent(stack));
+    for description in models.into_iter().chain(stages) {
         let model = random_model::<f32>(&description, 2);
         let mut session = Session::new(&model, engine, 2).unwrap();
         let x = Random(1).values::<f32>(2 * INPUTS, 1.0);

@@ -109,8 +109,24 @@ fn check_stream<E: Element>(model: &Model<E>, isa: Isa, steps: &Steps<E>, what: 
     assert_eq!(bits(whole.run(steps)), expected, "{what}: after a reset");
 }
 
-fn check_streams(cell: CellKind, hidden: usize, count: usize) {
-    let stack = Recurrent::new(cell, hidden);
+/// The cells whose steps wait for each other. The mLSTM, whose training takes many steps together, has tests
+/// of its own.
+fn stepwise() -> impl Iterator<Item = CellKind> {
+    support::cells().filter(|cell| !matches!(cell, CellKind::Mlstm | CellKind::MlstmExponential))
+}
+
+/// Stacks in whose steps more happens than a cell, but nothing at random.
+fn stages(hidden: usize) -> impl Iterator<Item = Recurrent> {
+    let certain = |stack: &Recurrent| {
+        let rates =
+            [stack.zoneout, stack.zoneout_cell, stack.recurrent_dropout, stack.candidate_dropout];
+        rates == [0.0; 4] && !matches!(stack.cell, CellKind::Mlstm | CellKind::MlstmExponential)
+    };
+    support::staged(hidden).into_iter().filter(certain)
+}
+
+fn check_streams(stack: Recurrent, count: usize) {
+    let (cell, hidden) = (stack.cell, stack.hidden);
     let of_values = Description::values(INPUTS)
         .recurrent(stack.clone().layers(2))
         .layer_norm()
@@ -131,9 +147,9 @@ fn check_streams(cell: CellKind, hidden: usize, count: usize) {
 
 #[test]
 fn steps_are_the_run() {
-    for cell in support::cells() {
+    for cell in stepwise() {
         for hidden in SIZES {
-            check_streams(cell, hidden, 9);
+            check_streams(Recurrent::new(cell, hidden), 9);
         }
     }
 }
@@ -141,8 +157,8 @@ fn steps_are_the_run() {
 /// Longer than the stretch of steps whose input products are formed together.
 #[test]
 fn steps_are_the_run_over_long_streams() {
-    for cell in support::cells() {
-        check_streams(cell, 17, 401);
+    for cell in stepwise() {
+        check_streams(Recurrent::new(cell, 17), 401);
     }
 }
 
@@ -185,10 +201,13 @@ fn sequence<V: Copy>(problem: &Problem, values: &[V], b: usize, length: usize) -
 fn state_of<E: Element>(state: &State<E>, description: &Description, b: usize) -> State<E> {
     let mut one = State::zero(description, 1);
     for (to, from) in one.parts_mut().iter_mut().zip(state.parts()) {
-        let width = to.hidden;
-        for (to, from) in [(&mut to.h, &from.h), (&mut to.c, &from.c)] {
-            let states = from.chunks_exact(state.batch() * width);
-            for (to, from) in to.chunks_exact_mut(width).zip(states) {
+        // Gates that are fed back stand beside the cell state of their sequence.
+        let fed_back = description.stacks().any(|stack| stack.gate_recurrence);
+        let widths = [to.h.len(), if fed_back { to.c.len() } else { to.hidden }];
+        let pairs = [(&mut to.h, &from.h), (&mut to.c, &from.c)];
+        for ((to, from), width) in pairs.into_iter().zip(widths) {
+            let states = from.chunks_exact((state.batch() * width).max(1));
+            for (to, from) in to.chunks_exact_mut(width.max(1)).zip(states) {
                 to.copy_from_slice(&from[b * width..][..width]);
             }
         }
@@ -237,8 +256,19 @@ fn check_alone<E: Element>(problem: &Problem, isa: Isa) {
 }
 
 #[test]
+fn stages_are_the_same_alone_and_step_by_step() {
+    for stack in stages(18) {
+        check_streams(stack.clone(), 9);
+        let problem = problem(stack.layers(2).bidirectional(), 9, &[4, 9, 0, 9, 7, 1, 9]);
+        for isa in isas() {
+            check_alone::<f32>(&problem, isa);
+        }
+    }
+}
+
+#[test]
 fn a_batch_changes_no_sequence() {
-    for cell in support::cells() {
+    for cell in stepwise() {
         for stack in [Recurrent::new(cell, 19), Recurrent::new(cell, 33).layers(2).bidirectional()]
         {
             let lengths = [4, 9, 1, 9, 7, 0, 3, 8, 2, 5, 9];
@@ -275,7 +305,7 @@ fn window(whole: &Problem, times: std::ops::Range<usize>) -> Problem {
 /// is lost.
 #[test]
 fn two_windows_are_the_whole() {
-    for cell in support::cells() {
+    for cell in stepwise() {
         let mut whole = problem(Recurrent::new(cell, 21).layers(2), 12, &[12; 5]);
         whole.lengths = None;
         for isa in isas() {
@@ -307,7 +337,7 @@ fn two_windows_are_the_whole() {
 #[test]
 fn a_reset_begins_a_new_sequence() {
     const RESET: usize = 6;
-    for cell in support::cells() {
+    for cell in stepwise() {
         for bidirectional in [false, true] {
             let stack = Recurrent::new(cell, 18).layers(2);
             let stack = if bidirectional { stack.bidirectional() } else { stack };
@@ -375,7 +405,9 @@ fn threads_change_no_bit() {
             6,
         ),
     ];
-    for (description, steps, batch) in descriptions {
+    let staged = support::staged(132).into_iter();
+    let staged = staged.map(|stack| (Description::values(INPUTS).recurrent(stack), 9, 40));
+    for (description, steps, batch) in descriptions.into_iter().chain(staged) {
         let model = random_model::<f64>(&description, 6);
         let mut random = Random(12);
         let width = *description.widths().unwrap().last().unwrap();

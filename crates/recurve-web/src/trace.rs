@@ -123,14 +123,16 @@ pub(crate) fn unfit(description: &Description) -> Option<String> {
             && stack.merge == Merge::Concat
             && stack.initial == Initial::Zero
             && (stack.activations, stack.clip_sums, stack.clip_state) == (None, None, None)
+            && !stack.has_stages()
     };
     description.stacks().find(|stack| !plain(stack)).map(|stack| {
         format!(
-            "the explorer traces stacks with plain connections, directions side by side and initial \
-             states of zero; this one has `{}`, `{}` and `{}`; the training log is shown",
+            "the explorer traces stacks with plain steps and connections, directions side by side and \
+             initial states of zero; this one has `{}`, `{}` and `{}`{}; the training log is shown",
             stack.connection.name(),
             stack.merge.name(),
-            stack.initial.name()
+            stack.initial.name(),
+            if stack.has_stages() { ", and more in its steps than a cell" } else { "" }
         )
     })
 }

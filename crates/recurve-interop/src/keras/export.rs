@@ -187,6 +187,11 @@ impl Written {
         if stack.connection != Connection::Plain {
             return Err(Error::refused("Keras has no layer for connections within a stack"));
         }
+        if stack.has_stages() {
+            return Err(Error::refused(format!(
+                "Keras export has no such options as those of {stack:?}"
+            )));
+        }
         if stack.initial != Initial::Zero {
             return Err(Error::refused(
                 "Keras has no layer that begins with states other than zero",

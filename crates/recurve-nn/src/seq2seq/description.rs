@@ -126,6 +126,12 @@ impl Seq2SeqDescription {
             return Err(Error::new(text));
         }
         let d = &self.decoder;
+        if d.stack().matrix_memory(0).is_some() {
+            let cell = d.cell.name();
+            return Err(Error::new(format!(
+                "decoder: the cell {cell}: not available there; choose another"
+            )));
+        }
         let mut sizes = vec![
             ("vocabulary", d.vocabulary),
             ("embedding", d.embedding),
