@@ -10,11 +10,14 @@ import { forecast } from "./forecast.js";
 import { gates } from "./gates.js";
 import { gradient } from "./gradient.js";
 import { match } from "./match.js";
+import { results } from "./results.js";
 import { sampling } from "./sampling.js";
 import { training } from "./training.js";
 import { units } from "./units.js";
 
-const VIEWS = [units, gates, cell, gradient, match, ablation, sampling, forecast, training];
+const VIEWS = [units, gates, cell, gradient, match, ablation, sampling, forecast, results, training];
+/** Views that read what the run wrote, and need no trace. */
+const FROM_THE_FOLDER = new Set(["training", "results"]);
 const byId = (id) => document.getElementById(id);
 const banner = byId("banner");
 
@@ -100,7 +103,7 @@ function notify(changed) {
   controls?.update(changed);
   time?.update(changed);
   if (changed.has("view") || !view) mountView();
-  else if (context.trace || view.id === "training") {
+  else if (context.trace || FROM_THE_FOLDER.has(view.id)) {
     try { view.shown.update(changed); } catch (error) { refused(error); }
   }
 }
@@ -117,7 +120,7 @@ function mountView() {
     tab.tabIndex = on ? 0 : -1;
     if (on) tab.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
-  if (!context.trace && chosen.id !== "training") {
+  if (!context.trace && !FROM_THE_FOLDER.has(chosen.id)) {
     root.append(el("p", { class: "empty" }, "There is nothing to look at yet."));
     view = null;
     return;

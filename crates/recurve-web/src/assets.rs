@@ -46,6 +46,7 @@ pub(crate) const ASSETS: &[Asset] = &[
     asset!("ablation.js", SCRIPT),
     asset!("sampling.js", SCRIPT),
     asset!("forecast.js", SCRIPT),
+    asset!("results.js", SCRIPT),
 ];
 
 /// The file of this name.

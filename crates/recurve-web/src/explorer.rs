@@ -8,7 +8,7 @@
 use crate::edit::{self, Edit};
 use crate::subject::{Piece, Reading, Subject, log_softmax};
 use crate::trace::{self, Place, Sequence, Trace};
-use crate::{cell, gradient, matching, measure, monitor};
+use crate::{cell, gradient, matching, measure, monitor, results};
 use recurve_nn::{Engine, Model};
 use recurve_train::error::{Error, Result};
 use recurve_train::model_file::{self, ModelFile};
@@ -168,6 +168,7 @@ impl Explorer {
             "units" => self.units(&read(body)?)?,
             "sample" => self.sample(&read(body)?)?,
             "backtest" => self.backtest()?,
+            "predictions" => results::read(&self.folder.predictions())?,
             "log" => monitor::read(&self.folder.log(), read::<AskLog>(body)?.after)?,
             other => return Err(Error::usage(format!("there is no question `{other}`"))),
         }))
@@ -357,17 +358,24 @@ impl Explorer {
         let pooled = model.description().is_pooled();
         let step = if pooled { kept.trace.steps - 1 } else { ask.step };
         let (first, end) = Self::window(kept, step, ask.back)?;
-        let own = if bare.is_stepwise() {
-            let before = first.checked_sub(1);
-            let start = trace::states(model.description(), &kept.trace, |_| before)?;
-            let reach = bare.reach(*engine, (first, end), &start, &|y| error(step, y))?;
-            gradient::tell(&reach)
-        } else {
-            let x = bare.inputs(*engine, step, &|y| error(step, y))?;
-            json!({"h": [], "c": [], "x": x[first..end].to_vec(), "whole": true})
-        };
         let hidden = places.first().map_or(1, |place| place.hidden);
-        let fresh = bare.fresh(*engine, (first, end), hidden, ask)?;
+        let (own, fresh) = std::thread::scope(|scope| {
+            let fresh = scope.spawn(|| bare.fresh(*engine, (first, end), hidden, ask));
+            let own = || -> Result<Value> {
+                if !bare.is_stepwise() {
+                    let x = bare.inputs(*engine, step, &|y| error(step, y))?;
+                    return Ok(
+                        json!({"h": [], "c": [], "x": x[first..end].to_vec(), "whole": true}),
+                    );
+                }
+                let before = first.checked_sub(1);
+                let start = trace::states(model.description(), &kept.trace, |_| before)?;
+                let reach = bare.reach(*engine, (first, end), &start, &|y| error(step, y))?;
+                Ok(gradient::tell(&reach))
+            };
+            (own(), fresh.join().unwrap_or_else(|_| Err(gradient::broken())))
+        });
+        let (own, fresh) = (own?, fresh?);
         Ok(json!({"first": first, "step": step, "own": own, "fresh": fresh, "hidden": hidden}))
     }
 

@@ -39,6 +39,15 @@ pub(crate) fn page(explorer: &mut Explorer) -> Result<String> {
         Some("text") => json!({"count": steps}),
         _ => json!({}),
     };
+    if run["data"]["kind"] == "other" {
+        let none = json!({});
+        return assemble(&json!({
+            "run": run,
+            "status": {"version": run["version"], "problem": null},
+            "log": ask(explorer, "log", &json!({"after": 0}))?,
+            "predictions": ask(explorer, "predictions", &none)?,
+        }));
+    }
     let trace = ask(explorer, "trace", &piece)?;
     let id = trace["id"].clone();
     let mut planes = serde_json::Map::new();

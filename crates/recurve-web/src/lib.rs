@@ -25,6 +25,7 @@ mod gradient;
 mod matching;
 mod measure;
 mod monitor;
+mod results;
 mod server;
 mod subject;
 mod trace;

@@ -84,8 +84,7 @@ impl Subject {
             }));
         }
         Self::Other(
-            "the explorer does not read the data of this task; the training log is shown"
-                .to_owned(),
+            "models of this task are not traced yet; what the run wrote is shown".to_owned(),
         )
     }
 

@@ -293,3 +293,82 @@ fn an_exported_page_opens_from_disk_and_asks_nobody() {
         assert!(!tabs.contains("Ablation") && !tabs.contains("Sample"), "{tabs}");
     }
 }
+
+/// The results of tasks whose answers are labels, tags or texts, as their runs write them.
+#[test]
+fn results_of_other_tasks_are_shown() {
+    let Some(mut page) = Browser::start("results_of_other_tasks_are_shown") else { return };
+    let subject = recurve_web::Subject { run: text_run(), data: None, threads: 2 };
+    let whole = recurve_web::export(subject).unwrap();
+    let (before, rest) = whole.split_once("id=\"embedded\">").unwrap();
+    let (data, after) = rest.split_once("</script>").unwrap();
+    let data: serde_json::Value = serde_json::from_str(data).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let open = |page: &mut Browser, task: &str, evaluation: serde_json::Value, columns, rows| {
+        let mut data = data.clone();
+        data["run"]["task"] = json!(task);
+        data["run"]["parts"] = json!([]);
+        data["run"]["data"] = json!({"kind": "other", "total": 0, "unit": "step"});
+        data["log"]["entries"] = json!([evaluation]);
+        data["predictions"] = json!({"columns": columns, "rows": rows, "more": false});
+        let data = data.to_string().replace('<', "\\u003c");
+        let file = folder.path().join(format!("{task}.html"));
+        std::fs::write(&file, format!("{before}id=\"embedded\">{data}</script>{after}")).unwrap();
+        page.open(&format!("file://{}#view=results", file.display()));
+    };
+    let class = |name, recall| json!({"class": name, "sequences": 3, "recall": recall});
+    open(
+        &mut page,
+        "classify",
+        json!({"event": "evaluation", "sequences": 6, "accuracy": 0.83, "majority": "cat",
+               "majority_accuracy": 0.5, "confusion": [[3, 0], [1, 2]],
+               "classes": [class("cat", 1.0), class("dog", 0.67)]}),
+        json!(["id", "actual", "predicted", "p(cat)", "p(dog)"]),
+        json!([["a7", "dog", "cat", "0.6", "0.4"], ["b1", "dog", "dog", "0.1", "0.9"]]),
+    );
+    page.wait("document.querySelectorAll('.matrix td').length === 6");
+    page.click(".matrix tbody tr:nth-child(2) td:nth-of-type(1)");
+    page.wait("document.querySelector('.found').innerText.includes('a7')");
+    page.fine();
+    page.picture("results-classify");
+    open(
+        &mut page,
+        "tag",
+        json!({"event": "evaluation", "words": 3, "accuracy": 0.67, "unknown_accuracy": null,
+               "tags": [{"tag": "NOUN", "words": 1, "precision": 1.0, "recall": 0.5}]}),
+        json!(["sentence", "word", "actual", "predicted"]),
+        json!([
+            ["1", "the", "DET", "DET"],
+            ["1", "cat", "NOUN", "VERB"],
+            ["2", "so", "ADV", "ADV"]
+        ]),
+    );
+    page.wait("document.querySelectorAll('.tagged .word').length === 3");
+    assert_eq!(page.text(".tagged .miss small"), "VERB (NOUN)");
+    page.fine();
+    page.picture("results-tag");
+    open(
+        &mut page,
+        "transcribe",
+        json!({"event": "evaluation", "symbol_error_rate": 0.1, "right": 0.5, "unit": "character",
+               "alignments": [{"id": "one.wav", "frames": 20,
+                               "symbols": [["o", 2, 5], ["n", 8, 9], ["e", 14, 18]]}]}),
+        json!(["id", "actual", "predicted", "log_probability"]),
+        json!([["one.wav", "one", "one", "-0.1"], ["two.wav", "two", "to", "-2"]]),
+    );
+    page.wait("document.querySelectorAll('.frames i').length === 3");
+    assert!(page.text("#view table").lines().nth(1).unwrap().starts_with("two.wav"));
+    page.fine();
+    page.picture("results-transcribe");
+    open(
+        &mut page,
+        "regress",
+        json!({"event": "evaluation", "targets": [{"target": "life",
+               "model": {"rmse": 1.0, "mae": 0.8}, "mean": {"rmse": 3.0, "mae": 2.0}}]}),
+        json!(["id", "target", "actual", "predicted"]),
+        json!([["a", "life", "3", "3.5"], ["b", "life", "1", "1.25"], ["c", "life", "9", "7"]]),
+    );
+    page.wait(&format!("{LEGENDS_AND_LINES} === 1"));
+    page.fine();
+    page.picture("results-regress");
+}
