@@ -240,6 +240,8 @@ async function start() {
   buildTabs();
   controls = buildControls(byId("controls"), context);
   time = buildTime(byId("time"), context);
+  // Without a layer to look into there is nothing to choose.
+  byId("controls").hidden = byId("time").hidden = !context.run.parts.length;
   soundState();
   buildTheme();
   mountView();
