@@ -80,6 +80,7 @@ fn golden() -> Result<()> {
         "ctc",
         "optimisers",
         "hdf5",
+        "onnx_nodes",
     ];
     for script in scripts {
         run(Command::new(&python).arg(format!("golden/gen/{script}.py")))?;

@@ -52,13 +52,17 @@ pub(crate) enum Verb {
     Tag(Tag),
     /// Write the text of every sequence of a file or folder.
     Transcribe(Transcribe),
-    /// Make a smaller, faster copy of a trained model, and say what rounding its weights costs.
-    Export(Export),
     /// List the data sets that are known by name, or get one.
     Data(Data),
     /// Train a published result again, and print ours beside it.
     Reproduce(Reproduce),
-    /// Say what is in a run folder, a checkpoint or any safetensors file.
+    /// Make a copy of a model for use: smaller and faster, or in the format of another program.
+    Export(Export),
+    /// Make a run folder of another program's model: PyTorch, ONNX, Keras and others.
+    Import(Import),
+    /// Compare two models, tensor by tensor; exit code 1 where they differ.
+    Diff(Diff),
+    /// Say what is in a run folder, a checkpoint or a model of another program.
     Inspect(Inspect),
     /// Print every setting with its default and what it means.
     Config(Config),
@@ -157,7 +161,7 @@ pub(crate) struct Compare {
 
 /// `recurve export`
 #[derive(Debug, Args)]
-#[group(id = "precision", required = true, multiple = false, args = ["int8", "bf16"])]
+#[group(id = "kind", required = true, multiple = false, args = ["int8", "bf16", "to"])]
 pub(crate) struct Export {
     /// A run folder, such as runs/latest.
     pub(crate) run: PathBuf,
@@ -167,7 +171,10 @@ pub(crate) struct Export {
     /// Recurrent weights in 16 bits.
     #[arg(long)]
     pub(crate) bf16: bool,
-    /// The new folder; RUN-int8 or RUN-bf16 if absent.
+    /// The model in the format of another program.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) to: Option<Format>,
+    /// The new folder; RUN-int8, RUN-bf16 or RUN-FORMAT if absent.
     #[arg(long, value_name = "DIR")]
     pub(crate) output: Option<PathBuf>,
     /// Where the data of the run lies now, if it has moved.
@@ -175,6 +182,74 @@ pub(crate) struct Export {
     pub(crate) data: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) threads: Threads,
+}
+
+/// A format of another program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A graph, with states as inputs and outputs.
+    Onnx,
+    /// Weights, and a module in Python that loads them.
+    Torch,
+    /// The weights alone, under PyTorch's names.
+    Safetensors,
+    /// NumPy arrays.
+    Npz,
+}
+
+/// `recurve import`
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The file: safetensors, .pt, .pth, ONNX, or another that `recurve inspect` knows.
+    pub(crate) file: PathBuf,
+    /// The new folder; the next one named after the file under --runs if absent.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+    /// The folder that run folders are made in.
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub(crate) runs: PathBuf,
+    #[command(flatten)]
+    pub(crate) said: Said,
+}
+
+/// What a person says about a file that it does not say itself.
+#[derive(Debug, Args)]
+pub(crate) struct Said {
+    /// Only layers called this, or below it.
+    #[arg(long)]
+    pub(crate) prefix: Option<String>,
+    /// The layers of the model from the input up, as NAME, NAME:embedding or NAME:linear.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) layers: Vec<String>,
+    /// What a vanilla RNN of a state dict computes; tanh if absent.
+    #[arg(long, value_name = "tanh|relu")]
+    pub(crate) nonlinearity: Option<String>,
+    /// Give an input of a graph a value for good, such as sr=16000; may be given many times.
+    #[arg(long, value_name = "NAME=VALUES", action = ArgAction::Append)]
+    pub(crate) fix: Vec<String>,
+    /// Say that an input of a graph holds the state that an output gives; may be given many times.
+    #[arg(long, value_name = "INPUT=OUTPUT", action = ArgAction::Append)]
+    pub(crate) state: Vec<String>,
+}
+
+/// `recurve diff`
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// A run folder, or a file of any format.
+    pub(crate) a: PathBuf,
+    /// Another.
+    pub(crate) b: PathBuf,
+}
+
+/// How sound is cut into rows, for imported models.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Frames {
+    /// New samples of a row of sound; a whole row if absent. The rest of the row are the samples before.
+    #[arg(long, value_name = "N")]
+    pub(crate) hop: Option<usize>,
+    /// Samples of a row of sound; what the model says if absent.
+    #[arg(long, value_name = "N")]
+    pub(crate) frame: Option<usize>,
 }
 
 /// A part of the data.
@@ -251,8 +326,10 @@ pub(crate) struct Generate {
 pub(crate) struct Predict {
     /// A run folder, such as runs/latest, or a model.safetensors.
     pub(crate) run: PathBuf,
-    /// The file to run over.
+    /// The file to run over. For an imported model: rows of numbers, or a WAV file.
     pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) frames: Frames,
     /// Write the predictions to this CSV file instead of standard output.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -269,12 +346,19 @@ pub(crate) struct Stream {
     /// How many of the likeliest next characters to name (language models).
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub(crate) top: usize,
+    /// Read a WAV file instead of standard input (imported models).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) wav: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) frames: Frames,
 }
 
 const STREAM_HELP: &str = "\
 Forecasts: a line is one row of comma-separated values, in the order of the model's columns (`recurve
 inspect RUN` lists them), or in the order of a header line that comes first. The answer is the forecast
 of the next rows on one line, empty while too few rows have come.
+Imported models: a line is one row of comma-separated values, or of tokens; the answer is one row of outputs.
+With --wav, rows are cut from the samples of a sound: `recurve stream RUN --wav speech.wav --hop 512`.
 Language models: a line is text, its line end included. The answer is a JSON object with the
 probabilities of the next characters.";
 
@@ -349,8 +433,10 @@ pub(crate) struct Reproduce {
 /// `recurve inspect`
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
-    /// A run folder, a checkpoint, or any safetensors file.
+    /// A run folder, a checkpoint, or a model of another program: safetensors, .pt, .pth, ONNX and others.
     pub(crate) path: PathBuf,
+    #[command(flatten)]
+    pub(crate) said: Said,
 }
 
 /// `recurve config`

@@ -49,6 +49,8 @@ fn run(verb: &Verb, json: bool) -> Result<u8> {
         Verb::Tag(args) => verbs::tag::run(args, json)?,
         Verb::Transcribe(args) => verbs::transcribe::run(args, json)?,
         Verb::Export(args) => verbs::export::run(args, json)?,
+        Verb::Import(args) => verbs::import::run(args, json)?,
+        Verb::Diff(args) => return verbs::diff::run(args, json),
         Verb::Inspect(args) => verbs::inspect::run(args, json)?,
         Verb::Config(args) => verbs::config::run(args, json)?,
         Verb::Doctor(args) => verbs::doctor::run(args, json)?,

@@ -30,6 +30,7 @@ mod limits;
 mod numpy;
 mod onnx;
 mod rnnoise;
+mod runner;
 pub mod safetensors;
 mod source;
 mod tensors;
@@ -42,5 +43,6 @@ pub use foreign::{
 };
 pub use found::{Exact, Found, Layers, Weight, assemble, chain};
 pub use limits::Limits;
+pub use runner::Runner;
 pub use source::{Cursor, Source};
 pub use tensors::{Data, Make, Tensor, Tensors};

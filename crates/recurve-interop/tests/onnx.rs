@@ -95,6 +95,19 @@ fn single_nodes_with_every_attribute() {
     assert!(run + refused == 191 && refused == 12, "{run} run, {refused} refused");
 }
 
+/// The node tests of the package `onnx`, all of them.
+#[test]
+fn the_conformance_tests_of_onnx() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../golden/onnx_nodes");
+    let mut count = 0;
+    for case in std::fs::read_dir(folder).unwrap() {
+        let case = case.unwrap().path();
+        node::<f32>(&case, &Options::default(), 1e-5);
+        count += 1;
+    }
+    assert_eq!(count, 18);
+}
+
 #[test]
 fn data_outside_the_model_is_not_read_unless_allowed() {
     let Some(folder) = shared("models/fixtures/onnx_nodes/lstm_external_data_weights") else {

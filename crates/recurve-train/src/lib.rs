@@ -56,6 +56,7 @@ pub mod error;
 pub mod experiment;
 pub mod export;
 pub mod generate;
+pub mod imported;
 pub mod initialise;
 pub mod loss;
 mod memory;

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`nn`] | models, layers, networks, states, sessions |
 //! | [`train`] | data, losses, optimisers, the trainer, checkpoints, run folders |
+//! | [`interop`] | models of PyTorch, ONNX and others, read and written |
 //! | [`cell`] | the equations of the cells, with an introduction to the field |
 //!
 //! The names used most stand at the top.
@@ -80,6 +81,7 @@
 #![forbid(unsafe_code)]
 
 pub use recurve_cell as cell;
+pub use recurve_interop as interop;
 pub use recurve_nn as nn;
 pub use recurve_train as train;
 

@@ -1,12 +1,19 @@
 //! `recurve export`.
 
 use crate::{args, console};
+use clap::ValueEnum;
+use recurve_interop::export::Target;
 use recurve_nn::Precision;
-use recurve_train::error::Result;
+use recurve_train::error::{Error, Result};
 use recurve_train::export::Export;
+use recurve_train::imported;
+use recurve_train::run::RunFolder;
 
 /// Exports a model and tells what it costs and what it saves.
 pub(crate) fn run(args: &args::Export, json: bool) -> Result<()> {
+    if let Some(format) = args.to {
+        return to_format(args, format, json);
+    }
     let precision = if args.int8 { Precision::Int8 } else { Precision::Bf16 };
     let export = Export {
         run: args.run.clone(),
@@ -33,4 +40,30 @@ pub(crate) fn run(args: &args::Export, json: bool) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Writes the model in the format of another program, into a folder of its own.
+fn to_format(args: &args::Export, format: args::Format, json: bool) -> Result<()> {
+    if args.data.is_some() || args.threads.threads.is_some() {
+        return Err(Error::usage(
+            "--data and --threads measure what rounding costs; nothing is rounded here",
+        ));
+    }
+    let target = match format {
+        args::Format::Onnx => Target::Onnx,
+        args::Format::Torch | args::Format::Safetensors => Target::Torch,
+        args::Format::Npz => Target::Npz,
+    };
+    let end = format.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned());
+    let (path, mut files) = imported::export(&args.run, args.output.as_deref(), target, &end)?;
+    if format == args::Format::Safetensors {
+        files.retain(|file| !file.name.ends_with(".py"));
+    }
+    let folder = RunFolder::create_at(&path)?;
+    files.iter().try_for_each(|file| folder.write(&file.name, &file.bytes))?;
+    let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
+    if json {
+        return console::json(&serde_json::json!({ "path": path, "files": names }));
+    }
+    console::line(format!("{}: {}", path.display(), names.join(", ")))
 }

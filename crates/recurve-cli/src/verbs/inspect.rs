@@ -6,8 +6,10 @@
 mod tensors;
 
 use crate::{args, console};
+use recurve_interop::Format;
 use recurve_train::checkpoint::Checkpoint;
 use recurve_train::error::{Error, Result};
+use recurve_train::imported;
 use recurve_train::run::RunFolder;
 use recurve_train::trainer::EpochRecord;
 use serde::Serialize;
@@ -34,9 +36,11 @@ struct Inspected {
 
 /// Looks and tells.
 pub(crate) fn run(args: &args::Inspect, json: bool) -> Result<()> {
+    if imported::is_imported(&args.path) {
+        return tell_imported(args, json);
+    }
     if !args.path.is_dir() {
-        let inspected = inspect(&args.path)?;
-        return if json { console::json(&inspected) } else { tell(&inspected, None) };
+        return inspect_file(args, json);
     }
     let folder = RunFolder::open(&args.path)?;
     let read = |path: &Path| path.exists().then(|| inspect(path)).transpose();
@@ -52,6 +56,46 @@ pub(crate) fn run(args: &args::Inspect, json: bool) -> Result<()> {
         (None, Some(checkpoint)) => tell(checkpoint, None),
         (None, None) => Ok(()),
     }
+}
+
+/// A file of Recurve's, or of another program.
+fn inspect_file(args: &args::Inspect, json: bool) -> Result<()> {
+    let options = super::import::options(&args.said)?;
+    // What is neither ours nor known is refused by the words for any safetensors file.
+    let foreign = recurve_interop::open(&args.path, &options);
+    let safetensors = foreign.as_ref().map_or(true, |f| f.contents.format == Format::Safetensors);
+    if !safetensors {
+        let foreign = foreign.map_err(imported::told)?;
+        return if json {
+            console::json(&super::foreign::to_json(&foreign))
+        } else {
+            super::foreign::tell_all(&foreign)
+        };
+    }
+    let inspected = inspect(&args.path)?;
+    if json {
+        return console::json(&inspected);
+    }
+    tell(&inspected, None)?;
+    match foreign {
+        Ok(foreign) if inspected.kind == "safetensors" => super::foreign::tell(&foreign),
+        _ => Ok(()),
+    }
+}
+
+/// A run folder with an imported model.
+fn tell_imported(args: &args::Inspect, json: bool) -> Result<()> {
+    let facts = imported::facts(&args.path)?;
+    let (kind, parts) = super::foreign::parts(&imported::load(&args.path)?);
+    if json {
+        return console::json(
+            &serde_json::json!({ "run": args.path, "imported": facts, "kind": kind, "parts": parts }),
+        );
+    }
+    console::line(format!("run {}: {kind}", args.path.display()))?;
+    console::line(format!("imported from {} ({})", facts.path.display(), facts.format))?;
+    parts.iter().try_for_each(|part| console::line(format!("  {part}")))?;
+    facts.assumed.iter().try_for_each(|text| console::line(format!("assumed: {text}")))
 }
 
 fn inspect(path: &Path) -> Result<Inspected> {

@@ -5,6 +5,7 @@ pub(crate) mod bench;
 pub(crate) mod compare;
 pub(crate) mod config;
 pub(crate) mod data;
+pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod experiment;
@@ -12,7 +13,10 @@ pub(crate) mod experiment;
 pub(crate) mod explore;
 pub(crate) mod export;
 pub(crate) mod forecast;
+mod foreign;
 pub(crate) mod generate;
+pub(crate) mod import;
+mod imported;
 pub(crate) mod inspect;
 pub(crate) mod predict;
 pub(crate) mod reproduce;
@@ -35,6 +39,16 @@ pub(crate) fn load(run: &Path, wanted: Threads) -> Result<Box<dyn Trained>> {
 /// The number of threads as the library takes it.
 pub(crate) fn count(threads: Threads) -> usize {
     threads.threads.map_or(0, |threads| threads as usize)
+}
+
+/// Refuses what says how sound is cut, where there is none.
+fn only_for_sound(frames: crate::args::Frames) -> Result<()> {
+    if frames.hop.is_none() && frames.frame.is_none() {
+        return Ok(());
+    }
+    Err(Error::usage(
+        "--hop and --frame cut sound for imported models; this one was trained on a file",
+    ))
 }
 
 /// The engine with as many threads as were asked for, at most as many as there are.

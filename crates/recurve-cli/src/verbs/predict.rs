@@ -3,12 +3,21 @@
 use crate::{args, console};
 use recurve_train::atomic;
 use recurve_train::error::Result;
+use recurve_train::imported;
 use recurve_train::task::Predictions;
 use std::path::Path;
 
 /// Runs over the file and writes every prediction: as CSV to the output file or to standard output,
 /// or as JSON lines.
 pub(crate) fn run(args: &args::Predict, json: bool) -> Result<()> {
+    if imported::is_imported(&args.run) {
+        let csv = super::imported::predict(args)?;
+        return match &args.output {
+            Some(path) => atomic::write(path, &csv),
+            None => console::write(&csv),
+        };
+    }
+    super::only_for_sound(args.frames)?;
     let predictions = super::load(&args.run, args.threads)?.predict(&args.data)?;
     match &args.output {
         Some(path) => {

@@ -2,6 +2,7 @@
 
 use crate::{args, console};
 use recurve_train::error::{Error, Result};
+use recurve_train::imported;
 use recurve_train::model_file::ModelFile;
 use recurve_train::task::{ForecastStream, Forecaster, LanguageModel, LanguageStream, Task};
 use serde_json::{Map, Value, json};
@@ -9,6 +10,13 @@ use std::io::{self, BufRead};
 
 /// Answers every line of standard input until it ends.
 pub(crate) fn run(args: &args::Stream, json: bool) -> Result<()> {
+    if imported::is_imported(&args.run) {
+        return super::imported::stream(args);
+    }
+    super::only_for_sound(args.frames)?;
+    if args.wav.is_some() {
+        return Err(Error::usage("--wav is for imported models; this one was trained on a file"));
+    }
     let file = ModelFile::load(&args.run)?;
     match file.task() {
         Task::Forecast => {
