@@ -195,6 +195,8 @@ pub(crate) enum Format {
     Safetensors,
     /// NumPy arrays.
     Npz,
+    /// An archive of Keras 3.
+    Keras,
 }
 
 /// `recurve import`

@@ -42,6 +42,9 @@ impl<E: Element> Runner<E> {
         let (width, tokens) = match description.input {
             InputKind::Tokens { .. } => (1, true),
             InputKind::Values { width } => (width, false),
+            InputKind::Words { .. } => {
+                return Err(Error::asked("a model that reads words with their characters, not rows"));
+            }
         };
         let streams = !description.is_pooled() && description.stacks().all(|s| !s.bidirectional);
         let work = Work::Layers { network, state: first.clone(), first, streams };

@@ -53,6 +53,7 @@ fn to_format(args: &args::Export, format: args::Format, json: bool) -> Result<()
         args::Format::Onnx => Target::Onnx,
         args::Format::Torch | args::Format::Safetensors => Target::Torch,
         args::Format::Npz => Target::Npz,
+        args::Format::Keras => Target::Keras,
     };
     let end = format.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned());
     let (path, mut files) = imported::export(&args.run, args.output.as_deref(), target, &end)?;
