@@ -43,7 +43,9 @@ impl<E: Element> Runner<E> {
             InputKind::Tokens { .. } => (1, true),
             InputKind::Values { width } => (width, false),
             InputKind::Words { .. } => {
-                return Err(Error::asked("a model that reads words with their characters, not rows"));
+                return Err(Error::asked(
+                    "a model that reads words with their characters, not rows",
+                ));
             }
         };
         let streams = !description.is_pooled() && description.stacks().all(|s| !s.bidirectional);
