@@ -381,7 +381,7 @@ fn doctor_finds_this_machine_healthy() {
     assert_eq!(told["healthy"], true);
     assert!(told["product_gflops"].as_f64().expect("a rate") > 0.0);
     let sets = told["isa_found"].as_array().expect("a list").len();
-    assert_eq!(told["checks"].as_array().expect("a list").len(), 8 * sets);
+    assert_eq!(told["checks"].as_array().expect("a list").len(), 22 * sets);
     let ran = recurve(trained(), &["doctor"]).done();
     assert!(ran.out.contains("check portable") && ran.out.contains("all is well"), "{}", ran.out);
 }
