@@ -108,7 +108,7 @@ pub(super) fn write<E: Element>(model: &Model<E>) -> Result<Vec<u8>> {
     safetensors::serialize(views, Some(texts)).map_err(failed)
 }
 
-/// Reads back what [`write`] wrote, where the file still is that.
+/// Reads back what [`write()`] wrote, where the file still is that.
 ///
 /// # Errors
 /// The tensors are not those of the description.

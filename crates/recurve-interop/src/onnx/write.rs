@@ -449,7 +449,7 @@ fn family(cell: CellKind) -> Family {
     }
 }
 
-/// Reads back the tensors that [`write`] wrote; the caller compares the whole.
+/// Reads back the tensors that [`write()`] wrote; the caller compares the whole.
 pub(super) fn read_back(
     tensors: &crate::tensors::Tensors,
     description: &str,

@@ -1,10 +1,10 @@
 //! The tasks: what a batch is, what is measured, and how a trained model is used.
 //!
-//! Each task is a folder, and a [`Definition`] is its door: its defaults, which settings go together,
-//! and its two sides. The side that training sees is a [`Learner`]: batches by number, a gradient for
+//! Each task is a folder, and a `Definition` is its door: its defaults, which settings go together,
+//! and its two sides. The side that training sees is a `Learner`: batches by number, a gradient for
 //! each, a validation metric, an evaluation at the end. It holds no weights, so the trainer alone
 //! decides what is saved. The side that a person uses afterwards is a [`Trained`] model; both read data
-//! through the same functions, so what is measured is what is used. [`list`] names the tasks; nothing
+//! through the same functions, so what is measured is what is used. `list` names the tasks; nothing
 //! else does, neither the trainer nor the run folder.
 
 mod ahead;
