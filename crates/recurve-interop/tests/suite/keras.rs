@@ -1,7 +1,5 @@
 //! Files of Keras give what Keras computed with them.
 
-mod support;
-
 use recurve_interop::graph::{Array, GraphSession, Value};
 use recurve_interop::{Imported, Options, keras, open, open_bytes};
 use recurve_nn::{
@@ -10,7 +8,7 @@ use recurve_nn::{
 };
 use std::path::Path;
 use std::sync::Arc;
-use support::{Golden, assert_close, cases, say, shared};
+use crate::support::{Golden, assert_close, cases, say, shared};
 
 const KERAS: &str = "models/fixtures/keras";
 const KERAS_2: &str = "models/fixtures/keras2";

@@ -1,9 +1,8 @@
 //! Pooling against the outputs and the states that it pools.
 
-mod support;
-
 use recurve_nn::{CellKind, Description, Engine, Entries, Pooling, Recurrent, State};
-use support::{Data, Pass, Problem, Random};
+use crate::support;
+use crate::support::{Data, Pass, Problem, Random};
 
 const STEPS: usize = 5;
 /// Unsorted, and one sequence without steps.

@@ -1,7 +1,5 @@
 //! Models written for others: read back, they are the same to the bit; run as a graph, they give the same.
 
-mod support;
-
 use recurve_interop::export::{Target, export};
 use recurve_interop::graph::{Array, GraphSession, Value};
 use recurve_interop::{Imported, Options, open_bytes};
@@ -10,7 +8,7 @@ use recurve_nn::{
     Model, Network, Pooling, Recurrent,
 };
 use std::sync::Arc;
-use support::assert_close;
+use crate::support::assert_close;
 
 /// A model with weights that are all different.
 fn model<E: Element>(description: &Description) -> Model<E> {

@@ -4,7 +4,7 @@
 //! The curves in `golden/training` are described in `golden/README.md`. Larger ones of the same kind
 //! in `models/fixtures/training` of the shared folder are run too where that is there.
 
-#[path = "../../recurve-nn/tests/support/fixtures.rs"]
+#[path = "../../../recurve-nn/tests/support/fixtures.rs"]
 mod curves_fixtures;
 
 use curves_fixtures::{Tensors, assert_close, golden, index, shared};

@@ -1,12 +1,10 @@
 //! Every cell in every precision, on any number of threads, as a batch and as a stream.
 
-mod support;
-
 use recurve_nn::{
     Activation, Activations, Batch, CellKind, Description, Engine, Input, Mode, Model, Network,
     Noise, Precision, Recurrent, Session,
 };
-use support::{Random, random_model};
+use crate::support::{Random, random_model};
 
 const STEPS: usize = 12;
 const BATCH: usize = 5;

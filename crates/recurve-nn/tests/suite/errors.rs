@@ -1,12 +1,11 @@
 //! What does not fit is refused with one message that names what was found and what was expected.
 
-mod support;
-
 use recurve_nn::{
     Activation, Activations, Batch, CellKind, Connection, Description, Engine, Input, InputKind,
     Layer, Merge, Mode, Model, Network, Noise, Pooling, Precision, Recurrent, Session, State,
 };
-use support::{Random, random_model};
+use crate::support;
+use crate::support::{Random, random_model};
 
 const TRAIN: Mode = Mode::Train(Noise { seed: 1, step: 1 });
 

@@ -1,12 +1,10 @@
 //! The gates and states of every step are those that the layers computed.
 
-mod support;
-
 use recurve_nn::{
     Batch, Bias, CellKind, Description, Engine, Initial, Input, Mode, Network, Precision,
     Recurrent, State,
 };
-use support::{Random, isas, random_model};
+use crate::support::{Random, isas, random_model};
 
 const INPUTS: usize = 3;
 const STEPS: usize = 6;

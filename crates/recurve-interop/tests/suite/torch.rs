@@ -1,11 +1,9 @@
 //! State dicts of PyTorch give what PyTorch computed with them.
 
-mod support;
-
 use recurve_interop::{Options, open, open_bytes};
 use recurve_nn::{CellKind, Element};
 use std::path::Path;
-use support::{Golden, Run, assert_close, cases, layers, say, shared};
+use crate::support::{Golden, Run, assert_close, cases, layers, say, shared};
 
 const TORCH: &str = "models/fixtures/torch";
 

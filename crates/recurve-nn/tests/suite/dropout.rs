@@ -1,9 +1,7 @@
 //! Dropout: how much of what it drops, and what decides.
 
-mod support;
-
 use recurve_nn::{Batch, CellKind, Description, Engine, Input, Mode, Network, Noise, Recurrent};
-use support::{Random, random_model};
+use crate::support::{Random, random_model};
 
 const RATE: f64 = 0.3;
 const WIDTH: usize = 50;

@@ -5,13 +5,12 @@
 //! points, whose error is of the fourth order in the distance. The gradients of every instruction set
 //! are held against the same differences.
 
-mod support;
-
 use recurve_nn::{
     Activation, Activations, Attention, Bias, CellKind, Connection, Description, Engine, Entries,
     Initial, Merge, Network, Pooling, Positions, Recurrent, State, Tcn, Transformer,
 };
-use support::{Data, Pass, Problem, Random, isas, staged};
+use crate::support;
+use crate::support::{Data, Pass, Problem, Random, isas, staged};
 
 const STEPS: usize = 5;
 const BATCH: usize = 4;
