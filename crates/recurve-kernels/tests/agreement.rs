@@ -7,7 +7,7 @@ mod support;
 use cells::every_cell;
 use recurve_cell::Cell;
 use recurve_kernels::{Engine, Isa, Keep};
-use support::{Case, assert_close, computed, computed_keeping, expected};
+use support::{Case, computed, computed_keeping, differences, expected, expected_in};
 
 /// Sizes on both sides of every tile, and batches from none to several tiles high.
 fn cases() -> Vec<Case> {
@@ -30,24 +30,22 @@ fn cases() -> Vec<Case> {
     cases
 }
 
+/// Within the tolerance, or four times as far as the reference itself is when it computes in the same
+/// precision: over hundreds of steps a state that never decays gathers more than that.
 fn check<C: Cell>(name: &str, cell: C) {
     for case in cases() {
         let expected = expected(cell, &case);
+        let narrow = differences(&expected_in::<f32, C>(cell, &case), &expected);
         for isa in Isa::available() {
             let engine = Engine::new(isa);
-            let what = format!("{name} {isa} {case:?}");
-            assert_close(
-                &computed::<f64, C>(cell, &case, engine),
-                &expected,
-                1e-12,
-                &format!("f64 {what}"),
-            );
-            assert_close(
-                &computed::<f32, C>(cell, &case, engine),
-                &expected,
-                1e-5,
-                &format!("f32 {what}"),
-            );
+            let wide = differences(&computed::<f64, C>(cell, &case, engine), &expected);
+            let single = differences(&computed::<f32, C>(cell, &case, engine), &expected);
+            for (at, (result, _)) in expected.iter().enumerate() {
+                let what = format!("{name} {isa} {case:?}: {result}");
+                assert!(wide[at] <= 1e-12, "f64 {what} {:e}", wide[at]);
+                let bound = f64::max(1e-5, 4.0 * narrow[at]);
+                assert!(single[at] <= bound, "f32 {what} {:e}, at most {bound:e}", single[at]);
+            }
         }
     }
 }

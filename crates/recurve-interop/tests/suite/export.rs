@@ -1,5 +1,6 @@
 //! Models written for others: read back, they are the same to the bit; run as a graph, they give the same.
 
+use crate::support::assert_close;
 use recurve_interop::export::{Target, export};
 use recurve_interop::graph::{Array, GraphSession, Value};
 use recurve_interop::{Imported, Options, open_bytes};
@@ -8,7 +9,6 @@ use recurve_nn::{
     Model, Network, Pooling, Recurrent,
 };
 use std::sync::Arc;
-use crate::support::assert_close;
 
 /// A model with weights that are all different.
 fn model<E: Element>(description: &Description) -> Model<E> {

@@ -1,12 +1,12 @@
 //! NumPy, RNNoise, Neural Amp Modeler and RTNeural: files give the numbers that others recorded.
 
+use crate::support::{Golden, assert_close, shared};
 use recurve_interop::export::{Target, export};
 use recurve_interop::graph::{Array, GraphSession, Value};
 use recurve_interop::{Imported, Layers, Options, open, open_bytes};
 use recurve_nn::{CellKind, Description, Element, Engine, Model, Recurrent, Session};
 use std::path::Path;
 use std::sync::Arc;
-use crate::support::{Golden, assert_close, shared};
 
 /// A model that reads one step after the other.
 enum Stream<E: Element> {

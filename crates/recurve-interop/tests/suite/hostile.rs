@@ -1,9 +1,9 @@
 //! Hostile files: whatever is cut off or flipped, there is an error that names the place, or a model; never a
 //! panic, a hang, or memory that the file does not hold.
 
+use crate::support::{say, shared};
 use recurve_interop::{Kind, Options, open_bytes};
 use std::time::{Duration, Instant};
-use crate::support::{say, shared};
 
 /// Opens and imports; an error must name the file.
 fn attempt(name: &str, bytes: Vec<u8>) -> Result<(), String> {

@@ -1,5 +1,6 @@
 //! Files of Keras give what Keras computed with them.
 
+use crate::support::{Golden, assert_close, cases, say, shared};
 use recurve_interop::graph::{Array, GraphSession, Value};
 use recurve_interop::{Imported, Options, keras, open, open_bytes};
 use recurve_nn::{
@@ -8,7 +9,6 @@ use recurve_nn::{
 };
 use std::path::Path;
 use std::sync::Arc;
-use crate::support::{Golden, assert_close, cases, say, shared};
 
 const KERAS: &str = "models/fixtures/keras";
 const KERAS_2: &str = "models/fixtures/keras2";

@@ -1,12 +1,12 @@
 //! Models of ONNX give what their goldens say: single nodes over all attributes, exported modules, public
 //! models; whole, and in chunks with carried states.
 
+use crate::support::{Golden, assert_close, cases, shared};
 use recurve_interop::graph::{Array, Graph, GraphSession, Kind, Port, Size, Value};
 use recurve_interop::{Imported, Options, open};
 use recurve_nn::{Element, Engine};
 use std::path::Path;
 use std::sync::Arc;
-use crate::support::{Golden, assert_close, cases, shared};
 
 fn graph(path: &Path, options: &Options) -> Graph {
     match open(path, options).unwrap().import::<f32>() {

@@ -1,9 +1,9 @@
 //! State dicts of PyTorch give what PyTorch computed with them.
 
+use crate::support::{Golden, Run, assert_close, cases, layers, say, shared};
 use recurve_interop::{Options, open, open_bytes};
 use recurve_nn::{CellKind, Element};
 use std::path::Path;
-use crate::support::{Golden, Run, assert_close, cases, layers, say, shared};
 
 const TORCH: &str = "models/fixtures/torch";
 

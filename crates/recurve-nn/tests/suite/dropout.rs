@@ -1,7 +1,7 @@
 //! Dropout: how much of what it drops, and what decides.
 
-use recurve_nn::{Batch, CellKind, Description, Engine, Input, Mode, Network, Noise, Recurrent};
 use crate::support::{Random, random_model};
+use recurve_nn::{Batch, CellKind, Description, Engine, Input, Mode, Network, Noise, Recurrent};
 
 const RATE: f64 = 0.3;
 const WIDTH: usize = 50;

@@ -1,11 +1,11 @@
 //! What does not fit is refused with one message that names what was found and what was expected.
 
+use crate::support;
+use crate::support::{Random, random_model};
 use recurve_nn::{
     Activation, Activations, Batch, CellKind, Connection, Description, Engine, Input, InputKind,
     Layer, Merge, Mode, Model, Network, Noise, Pooling, Precision, Recurrent, Session, State,
 };
-use crate::support;
-use crate::support::{Random, random_model};
 
 const TRAIN: Mode = Mode::Train(Noise { seed: 1, step: 1 });
 
@@ -83,12 +83,15 @@ fn descriptions() {
                 .pool(Pooling::Last),
             &["layer 2", "merged by mean", "merge by concat"],
         ),
-        (Description::tokens(5), &["reads tokens has an embedding"]),
-        (Description::tokens(5).linear(2), &["layer 0", "Linear", "is an embedding"]),
-        (values().embedding(2), &["layer 0", "an embedding reads tokens, and here are values"]),
+        (Description::tokens(5), &["reads tokens begins with an embedding"]),
+        (Description::tokens(5).linear(2), &["layer 0", "Linear", "begins with an embedding"]),
+        (
+            values().embedding(2),
+            &["layer 0", "Embedding", "it reads tokens or words, and here are values"],
+        ),
         (
             Description::tokens(5).embedding(2).embedding(2),
-            &["layer 1", "an embedding reads tokens"],
+            &["layer 1", "Embedding", "it reads tokens or words"],
         ),
         (
             values().pool(Pooling::Mean).recurrent(lstm(2)),

@@ -4,13 +4,13 @@
 //! in `golden/`, described in its README, and the larger set in `models/fixtures/torch` of the shared
 //! folder where that is there.
 
+use crate::support::fixtures::{Tensors, assert_close, golden, index, shared};
+use crate::support::{Data, Pass, Problem, converted, isas};
 use recurve_nn::{
     Batch, Bias, CellKind, Description, Element, Engine, Entries, Input, Mode, Pooling, Recurrent,
     State,
 };
 use serde::Deserialize;
-use crate::support::fixtures::{Tensors, assert_close, golden, index, shared};
-use crate::support::{Data, Pass, Problem, converted, isas};
 
 const F64: f64 = 1e-12;
 const F32: f64 = 5e-6;

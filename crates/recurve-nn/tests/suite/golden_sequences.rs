@@ -1,10 +1,10 @@
 //! Convolutions and attention agree with PyTorch: outputs and every gradient.
 
+use crate::support::fixtures::{Tensors, assert_close, golden};
+use crate::support::{Data, Problem, isas};
 use recurve_nn::{
     Attention, Description, Element, Engine, Entries, Positions, State, Tcn, Transformer,
 };
-use crate::support::fixtures::{Tensors, assert_close, golden};
-use crate::support::{Data, Problem, isas};
 
 const STEPS: usize = 6;
 const BATCH: usize = 3;

@@ -1,10 +1,10 @@
 //! Networks whose products are of `bf16`: near to those of `f32`, and exact where exactness is promised.
 
+use crate::support::{Data, Pass, Problem, Random, isas};
 use recurve_nn::{
     Batch, CellKind, Description, Engine, Entries, HalfIsa, Input, Isa, Memory, Mode, Model,
     Network, Noise, Precision, Recurrent, Session, State,
 };
-use crate::support::{Data, Pass, Problem, Random, isas};
 
 const STEPS: usize = 20;
 const BATCH: usize = 5;

@@ -1,11 +1,11 @@
 //! The mLSTM, whose training goes chunk by chunk and whose streams go step by step: both against the
 //! equations of the paper in plain numbers, and against each other.
 
+use crate::support::{Random, isas, random_model};
 use recurve_nn::{
     Batch, CellKind, Description, Element, Engine, Input, Mode, Network, Noise, Recurrent, Session,
     State,
 };
-use crate::support::{Random, isas, random_model};
 
 /// `y [T, H]` of one sequence from a memory of zeros: the equations without stabiliser, one after the other.
 fn paper(stack: &Recurrent, input: usize, w: &[f64], b: &[f64], x: &[f64]) -> Vec<f64> {

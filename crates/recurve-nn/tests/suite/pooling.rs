@@ -1,8 +1,8 @@
 //! Pooling against the outputs and the states that it pools.
 
-use recurve_nn::{CellKind, Description, Engine, Entries, Pooling, Recurrent, State};
 use crate::support;
 use crate::support::{Data, Pass, Problem, Random};
+use recurve_nn::{CellKind, Description, Engine, Entries, Pooling, Recurrent, State};
 
 const STEPS: usize = 5;
 /// Unsorted, and one sequence without steps.

@@ -1,13 +1,13 @@
 //! From sequences to sequences: gradients, streams, forks, batches, and agreement with PyTorch.
 
+use crate::support;
+use crate::support::fixtures::{Tensors, assert_close, golden};
+use crate::support::{Random, isas};
 use recurve_nn::seq2seq::{Decoder, Score, Seq2Seq, Seq2SeqDescription, Target};
 use recurve_nn::{
     Batch, CellKind, Description, Element, Engine, Entries, Input, Mode, Noise, Precision,
     Recurrent, Transformer,
 };
-use crate::support;
-use crate::support::fixtures::{Tensors, assert_close, golden};
-use crate::support::{Random, isas};
 
 const INPUTS: usize = 3;
 const VOCABULARY: usize = 5;

@@ -1,11 +1,11 @@
 //! Convolutions and attention over sequences: streams, windows, batches, resets and threads.
 
+use crate::support::{Random, isas, random_model};
 use proptest::prelude::*;
 use recurve_nn::{
     Attention, Batch, CellKind, Description, Engine, Input, Mode, Model, Network, Noise, Pooling,
     Positions, Recurrent, Session, State, Tcn, Transformer,
 };
-use crate::support::{Random, isas, random_model};
 
 const INPUTS: usize = 3;
 const TRAIN: Mode = Mode::Train(Noise { seed: 3, step: 8 });

@@ -1,11 +1,11 @@
 //! What joins layers and directions, where sequences start, and steps that are not there.
 
+use crate::support::{Random, isas, random_model};
 use proptest::prelude::*;
 use recurve_nn::{
     Batch, CellKind, Connection, Description, Engine, Initial, Input, Merge, Mode, Network, Noise,
     Recurrent, Session, State,
 };
-use crate::support::{Random, isas, random_model};
 
 const INPUTS: usize = 3;
 const HIDDEN: usize = 5;

@@ -1,8 +1,8 @@
 //! Saved states: exact on return, and refused where they are not what they should be.
 
+use crate::support::{Random, random_model};
 use proptest::prelude::*;
 use recurve_nn::{CellKind, Description, Element, Engine, Recurrent, Session, State};
-use crate::support::{Random, random_model};
 
 fn description() -> Description {
     Description::values(3)

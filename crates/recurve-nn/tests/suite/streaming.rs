@@ -1,13 +1,13 @@
 //! One step at a time or all at once, alone or in a batch, in one window or in two: the same bits.
 
+use crate::support;
+use crate::support::fixtures::assert_close;
+use crate::support::{Data, Pass, Problem, Random, isas, random_model};
 use recurve_nn::{
     Batch, CellKind, Description, Element, Engine, Input, Isa, Mode, Model, Network, Noise,
     Recurrent, Session, State,
 };
 use std::io::Write;
-use crate::support;
-use crate::support::fixtures::assert_close;
-use crate::support::{Data, Pass, Problem, Random, isas, random_model};
 
 /// Sizes on both sides of every tile.
 const SIZES: [usize; 12] = [1, 7, 8, 15, 16, 17, 31, 32, 33, 64, 127, 129];

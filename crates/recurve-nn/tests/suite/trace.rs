@@ -1,10 +1,10 @@
 //! The gates and states of every step are those that the layers computed.
 
+use crate::support::{Random, cells, isas, random_model};
 use recurve_nn::{
     Batch, Bias, CellKind, Description, Engine, Initial, Input, Mode, Network, Precision,
     Recurrent, State,
 };
-use crate::support::{Random, isas, random_model};
 
 const INPUTS: usize = 3;
 const STEPS: usize = 6;
@@ -13,7 +13,9 @@ const LENGTHS: [usize; 4] = [4, 6, 0, 5];
 /// For each cell, `h` is the output, and the last state of a sequence is the state after the batch.
 #[test]
 fn states_are_those_of_the_pass() {
-    for cell in CellKind::ALL {
+    let with_units =
+        |cell: &CellKind| !matches!(cell, CellKind::Mlstm | CellKind::MlstmExponential);
+    for cell in cells().filter(with_units) {
         for initial in Initial::ALL {
             let stack = Recurrent::new(cell, 21).layers(2).bidirectional().initial(*initial);
             let description = Description::values(INPUTS).linear(4).recurrent(stack);

@@ -1,10 +1,10 @@
 //! Words with their letters, and transitions: gradients against differences, and what may not matter.
 
+use crate::support::Random;
 use recurve_nn::{
     Batch, CellKind, Description, Engine, Entries, Input, Mode, Network, Noise, Recurrent, Session,
     Words,
 };
-use crate::support::Random;
 
 const VOCABULARY: usize = 5;
 const LETTERS: usize = 4;

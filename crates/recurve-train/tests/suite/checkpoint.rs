@@ -264,7 +264,9 @@ fn child_that_saves() {
 fn child(before: &str, path: &Path) -> Child {
     Command::new("sh")
         .arg("-c")
-        .arg(format!("{before} exec \"$0\" --ignored --exact checkpoint::child_that_saves --nocapture"))
+        .arg(format!(
+            "{before} exec \"$0\" --ignored --exact checkpoint::child_that_saves --nocapture"
+        ))
         .arg(env::current_exe().unwrap())
         .env(CHILD_PATH, path)
         .stdout(Stdio::piped())
