@@ -5,7 +5,8 @@ mod support;
 use serde_json::Value;
 use support::{folder, names, recurve};
 
-const NAMES: [&str; 6] = ["RNN", "GRU", "LSTM", "xLSTM (sLSTM)", "TCN", "Transformer"];
+const NAMES: [&str; 7] =
+    ["RNN", "GRU", "LSTM", "xLSTM (sLSTM)", "xLSTM (mLSTM)", "TCN", "Transformer"];
 
 #[test]
 fn a_table_of_all_architectures() {
@@ -18,7 +19,7 @@ fn a_table_of_all_architectures() {
     for word in ["weights", "one step", "µs", "MASE", "--set optimiser.learning_rate"] {
         assert!(ran.out.contains(word), "{word}: {}", ran.out);
     }
-    assert!(ran.err.contains("6 of 6: Transformer"), "{}", ran.err);
+    assert!(ran.err.contains("7 of 7: Transformer"), "{}", ran.err);
     // Nothing is left behind.
     assert_eq!(names(folder.path()), ["air.csv", "play.txt"]);
 }

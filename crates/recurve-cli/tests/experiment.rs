@@ -4,7 +4,8 @@ mod support;
 
 use serde_json::Value;
 use std::fs;
-use support::{names, recurve};
+use std::process::Command;
+use support::{RECURVE, finish, names, recurve};
 
 #[test]
 fn an_experiment_says_what_it_found_and_finds_the_same_again() {
@@ -16,7 +17,10 @@ fn an_experiment_says_what_it_found_and_finds_the_same_again() {
     let told = run("first");
     assert!(told.out.contains("the future") && told.out.contains("one direction"), "{told:?}");
     assert!(told.err.contains("seed 2"), "it tells of its progress: {told:?}");
-    assert_eq!(names(&folder.path().join("first")), ["report.html", "results.json"]);
+    let written = ["figure-1.svg", "figure-2.svg", "figure-3.svg", "report.html", "results.json"];
+    assert_eq!(names(&folder.path().join("first")), written);
+    let figure = fs::read_to_string(folder.path().join("first/figure-2.svg")).expect("a figure");
+    assert!(figure.starts_with("<svg") && figure.contains("fill=\"#FFFFFF\""), "{figure}");
     let results = |output: &str| -> Value {
         let text = fs::read(folder.path().join(output).join("results.json")).expect("results");
         serde_json::from_slice(&text).expect("JSON")
@@ -47,12 +51,45 @@ fn an_experiment_says_what_it_found_and_finds_the_same_again() {
     assert!(page.contains("first look") && !page.contains("NaN"));
 }
 
+/// Each part of an LSTM taken away, on the tasks that are made; the data of the third is not there.
+#[test]
+fn the_variants_of_an_lstm_stand_beside_it() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let args = ["experiment", "gates-off", "--quick", "--seeds", "1", "--quiet", "--json"];
+    let mut command = Command::new(RECURVE);
+    command.args(args).current_dir(folder.path()).env_remove("RECURVE_DATA_MIRROR");
+    let told = finish(command, "").done().json();
+    let findings = told["findings"].to_string();
+    for words in ["JSB chorales was not run", "RECURVE_DATA_MIRROR", "adding, 50 steps: V has"] {
+        assert!(findings.contains(words), "{words}: {findings}");
+    }
+    let figures = told["figures"].as_array().expect("figures");
+    assert_eq!(figures.len(), 2);
+    for figure in figures {
+        let names = figure["x"]["names"].as_array().expect("names");
+        assert_eq!(names.len(), 9);
+        let points = figure["curves"][0]["points"].as_array().expect("points");
+        assert_eq!(points.len(), 9);
+        assert_eq!(figure["level"][1], points[0]["median"]);
+        for point in points {
+            assert!(point["median"].as_f64().is_some_and(f64::is_finite), "{point}");
+        }
+    }
+    let page = folder.path().join("experiments/gates-off/report.html");
+    let page = fs::read_to_string(page).expect("a page");
+    for name in ["CIFG", "NOAF", "FGR", "lstm-nfg"] {
+        assert!(page.contains(name), "{name}");
+    }
+}
+
 #[test]
 fn all_experiments_are_listed_and_others_refused() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let run = |args: &[&str]| recurve(folder.path(), args);
     let listed = run(&["experiment", "--list"]).done().out;
-    for name in ["agreement", "vanishing", "lags", "bidirectional", "depth", "forget-bias"] {
+    for name in
+        ["agreement", "vanishing", "lags", "bidirectional", "depth", "forget-bias", "gates-off"]
+    {
         assert!(listed.lines().any(|line| line.starts_with(name)), "{name}: {listed}");
     }
     let lines = run(&["experiment", "--list", "--json"]).done().out;

@@ -203,6 +203,7 @@ fn benches_that_cannot_be_run() {
     bench(&["--dtype", "int8"]).refused(2, &["int8", "--mode train", "infer or step"]);
     bench(&["--memory", "low", "--mode", "infer"]).refused(2, &["--memory", "--mode train"]);
     bench(&["--preset", "stream-128", "--lengths", "uniform"]).refused(2, &["--lengths", "step"]);
+    bench(&["--preset", "cells", "--mode", "step"]).refused(2, &["cells", "--mode step"]);
     bench(&["--dtype", "f16"]).refused(2, &["f16", "f32, bf16, int8"]);
     bench(&["--preset", "ptb"]).refused(2, &["ptb", "ptb-small"]);
     bench(&["--cell", "elman"]).refused(2, &["elman", "rnn-tanh"]);

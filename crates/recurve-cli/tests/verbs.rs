@@ -439,6 +439,17 @@ fn bench_prints_one_json_line_for_each_shape() {
         .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["name"].to_string())
         .collect();
     assert_eq!(names, ["\"stream-128\"", "\"stream-512\"", "\"stream-1024\""]);
+    let args = ["bench", "--preset", "cells", "--mode", "infer", "--seconds", "0", "--json"];
+    let told = recurve(trained(), &args).done().out;
+    let lines: Vec<Value> =
+        told.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert!(lines.len() >= 30, "{told}");
+    for line in &lines {
+        let [own, lstm] = [0, 1].map(|at| line["values"][at].as_f64().expect("a number"));
+        let quotient = if line["by"] == "rate" { own / lstm } else { lstm / own };
+        let told = line["quotient"].as_f64().expect("a number");
+        assert!(told > 0.0 && (told / quotient - 1.0).abs() < 0.02, "{line}");
+    }
     let list = recurve(trained(), &["bench", "--list"]).done();
     assert_eq!(list.out.lines().count(), 16);
     let list = recurve(trained(), &["bench", "--list", "--json"]).done();

@@ -27,23 +27,26 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Body {
     Cell(CellKind),
+    /// A memory that is a matrix.
+    Matrix,
     Convolutions,
     Attention,
 }
 
 /// The architectures, by name. The LSTM says how many weights all have.
-const CONTENDERS: [(&str, Body); 6] = [
+const CONTENDERS: [(&str, Body); 7] = [
     ("RNN", Body::Cell(CellKind::RnnTanh)),
     ("GRU", Body::Cell(CellKind::Gru)),
     ("LSTM", Body::Cell(CellKind::Lstm)),
     ("xLSTM (sLSTM)", Body::Cell(CellKind::Slstm)),
+    ("xLSTM (mLSTM)", Body::Matrix),
     ("TCN", Body::Convolutions),
     ("Transformer", Body::Attention),
 ];
 
 /// The share by which numbers of weights may differ, where there is a choice.
 const CLOSE: f64 = 0.02;
-/// Heads of a Transformer.
+/// Heads of a Transformer, and of an mLSTM where that comes close enough.
 const HEADS: usize = 4;
 /// Taps of a convolution, the most usual first.
 const KERNELS: [usize; 6] = [3, 2, 4, 5, 6, 7];
@@ -295,6 +298,30 @@ fn contender(
             let hidden = nearest(target, |width| with_cell(base, kind, width))?;
             (format!("{layers} x {hidden}"), with_cell(base, kind, hidden))
         }
+        Body::Matrix => {
+            // Its keys and queries are projections of the input, so it is taken to as many values as there are
+            // units first, as it is for a Transformer.
+            let with = |heads: usize, part: usize| {
+                let width = heads * part;
+                let stack = Recurrent { heads, ..stack_of(base, CellKind::Mlstm, width) };
+                with_layers(base, vec![Layer::Linear { outputs: width }, Layer::Recurrent(stack)])
+            };
+            let mut best: Option<(usize, String, Description)> = None;
+            for heads in [HEADS, HEADS / 2, 1] {
+                let part = nearest(target, |part| with(heads, part))?;
+                let (description, far) = (with(heads, part), far(&with(heads, part))?);
+                if best.as_ref().is_none_or(|(least, ..)| far < *least) {
+                    let s = if heads == 1 { "" } else { "s" };
+                    let shape = format!("{layers} x {}, {heads} head{s}", heads * part);
+                    best = Some((far, shape, description));
+                }
+                if far as f64 <= CLOSE * target as f64 {
+                    break;
+                }
+            }
+            best.map(|(_, shape, description)| (shape, description))
+                .ok_or_else(|| Error::failed("no number of heads was tried"))?
+        }
         Body::Convolutions => {
             let mut best: Option<(usize, String, Description)> = None;
             for kernel in KERNELS {
@@ -365,6 +392,11 @@ fn nearest(target: usize, with: impl Fn(usize) -> Description) -> Result<usize> 
 
 /// The same model with another cell in its first stack.
 fn with_cell(base: &Description, cell: CellKind, hidden: usize) -> Description {
+    with_layers(base, vec![Layer::Recurrent(stack_of(base, cell, hidden))])
+}
+
+/// The first stack with another cell.
+fn stack_of(base: &Description, cell: CellKind, hidden: usize) -> Recurrent {
     let stack = base.stacks().next().cloned().unwrap_or_else(|| Recurrent::new(cell, hidden));
     let bias = match (cell, stack.bias) {
         (_, Bias::None) => Bias::None,
@@ -372,8 +404,7 @@ fn with_cell(base: &Description, cell: CellKind, hidden: usize) -> Description {
         _ => Bias::One,
     };
     let weight_dropout = if cell.recurrent_gates() == 0 { 0.0 } else { stack.weight_dropout };
-    let stack = Recurrent { cell, hidden, bias, weight_dropout, ..stack };
-    with_layers(base, vec![Layer::Recurrent(stack)])
+    Recurrent { cell, hidden, bias, weight_dropout, ..stack }
 }
 
 /// The same model with other layers in place of its first stack.

@@ -30,6 +30,8 @@ pub(crate) enum Mode {
 pub(crate) enum Lengths {
     /// Drawn uniformly from a tenth of the steps to all of them.
     Uniform,
+    /// All of the steps, a quarter of which a mask leaves out.
+    Gaps,
 }
 
 /// What training keeps from forward to backward.
@@ -46,7 +48,7 @@ pub(crate) enum Memory {
 #[derive(Debug, Args)]
 #[command(after_help = BENCH_HELP)]
 pub(crate) struct Bench {
-    /// A named shape, or `all`; --list names them.
+    /// A named shape, or `all`; --list names them. `cells`: every cell and option beside the LSTM.
     #[arg(long, conflicts_with_all = ["cell", "steps", "batch", "input", "hidden", "layers", "bidirectional"])]
     pub(crate) preset: Option<String>,
     /// Print the named shapes and end.
@@ -133,6 +135,10 @@ pub(crate) struct Stages {
     #[arg(long, default_value_t = 0.0, conflicts_with = "preset")]
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) candidate_dropout: f64,
+    /// Probability that a recurrent weight is zero for a batch.
+    #[arg(long, default_value_t = 0.0, conflicts_with = "preset")]
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) weight_dropout: f64,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -152,6 +158,7 @@ impl Stages {
             zoneout_cell: self.zoneout_cell,
             recurrent_dropout: self.recurrent_dropout,
             candidate_dropout: self.candidate_dropout,
+            weight_dropout: self.weight_dropout,
             ..stack
         }
     }

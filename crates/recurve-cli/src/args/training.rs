@@ -143,6 +143,9 @@ pub(crate) struct Experiment {
     /// Only a first look: a twentieth of the updates, whose numbers mean little.
     #[arg(long)]
     pub(crate) quick: bool,
+    /// The folder of data sets; what an experiment needs is got as by `recurve data get`.
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    pub(crate) data: PathBuf,
     /// Say nothing on the way.
     #[arg(long, short)]
     pub(crate) quiet: bool,

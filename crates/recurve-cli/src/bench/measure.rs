@@ -1,5 +1,6 @@
 //! Timing a shape.
 
+use super::cells::{Beside, By, Contender};
 use super::memory;
 use super::shapes::Shape;
 use crate::args::{Lengths, Memory, Mode, Stages};
@@ -63,9 +64,8 @@ pub(crate) fn measure(
     let problem = Problem::new(shape)?;
     let limit = Duration::from_secs_f64(seconds);
     let mut times = match shape.mode {
-        Mode::Train => problem.train(engine, limit),
-        Mode::Infer => problem.infer(engine, limit),
         Mode::Step => problem.step(engine, limit),
+        _ => problem.runner(engine).and_then(|run| timed(limit, run)),
     }
     .map_err(|error| Error::usage(error.to_string()))?;
     times.sort_by(f64::total_cmp);
@@ -116,12 +116,58 @@ pub(crate) fn peak(engine: Engine) -> f64 {
     2.0 * (N * N * N) as f64 / best / 1e9
 }
 
+/// Times a contender and the LSTM in turns, for about `seconds` both together.
+pub(crate) fn in_turns(contender: &Contender, engine: Engine, seconds: f64) -> Result<Beside> {
+    let wrong = |error: nn::Error| Error::usage(error.to_string());
+    let problems = [Problem::new(&contender.shape)?, Problem::new(&contender.lstm())?];
+    let mut runners =
+        [problems[0].runner(engine).map_err(wrong)?, problems[1].runner(engine).map_err(wrong)?];
+    let limit = Duration::from_secs_f64(seconds);
+    let (mut times, begin) = ([vec![], vec![]], Instant::now());
+    // The first round is not counted.
+    for round in 0.. {
+        for (run, times) in runners.iter_mut().zip(&mut times) {
+            let start = Instant::now();
+            run().map_err(wrong)?;
+            if round > 0 {
+                times.push(start.elapsed().as_secs_f64());
+            }
+        }
+        if round >= 2 && begin.elapsed() >= limit {
+            break;
+        }
+    }
+    let medians = times.map(|mut times: Vec<f64>| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    });
+    let (by, steps) = (contender.by, contender.shape.steps as f64);
+    let value = |at: usize| match by {
+        By::Rate => problems[at].operations() / medians[at] / 1e9,
+        By::Time => 1e6 * medians[at] / steps,
+    };
+    let values = [value(0), value(1)];
+    let quotient = if by == By::Rate { values[0] / values[1] } else { values[1] / values[0] };
+    Ok(Beside {
+        name: contender.name.clone(),
+        mode: contender.shape.mode,
+        by,
+        values: values.map(|value| rounded(value, 4)),
+        quotient: rounded(quotient, 3),
+        wanted: by.wanted(),
+    })
+}
+
+/// A run that can be repeated.
+type Runner<'a> = Box<dyn FnMut() -> nn::Result<()> + 'a>;
+
 /// A model and a batch of random numbers.
 struct Problem {
     shape: Shape,
     model: Model<f32>,
     x: Vec<f32>,
     lengths: Option<Vec<usize>>,
+    mask: Option<Vec<bool>>,
 }
 
 impl Problem {
@@ -149,30 +195,36 @@ impl Problem {
         for weight in model.values_mut() {
             *weight = scale * rng.random_range(-1.0..1.0);
         }
-        let lengths = shape.lengths.map(|Lengths::Uniform| {
+        let lengths = (shape.lengths == Some(Lengths::Uniform)).then(|| {
             let shortest = shape.steps.div_ceil(10);
             let draw = |_| rng.random_range(shortest..=shape.steps);
             (0..shape.batch).map(draw).collect()
         });
+        let mask = (shape.lengths == Some(Lengths::Gaps)).then(|| {
+            let draw = |_| rng.random_range(0..4) != 0;
+            (0..shape.steps * shape.batch).map(draw).collect()
+        });
         let x = values(&mut rng, shape.steps * shape.batch * shape.input);
-        Ok(Self { shape: *shape, model, x, lengths })
+        Ok(Self { shape: *shape, model, x, lengths, mask })
     }
 
     fn batch(&self) -> Batch<'_, f32> {
         let batch = Batch::new(self.shape.steps, self.shape.batch, Input::Values(&self.x));
-        match &self.lengths {
-            Some(lengths) => batch.lengths(lengths),
-            None => batch,
+        Batch { lengths: self.lengths.as_deref(), mask: self.mask.as_deref(), ..batch }
+    }
+
+    /// Steps of all sequences together that are there.
+    fn rows(&self) -> usize {
+        match (&self.lengths, &self.mask) {
+            (Some(lengths), _) => lengths.iter().sum(),
+            (None, Some(mask)) => mask.iter().filter(|there| **there).count(),
+            (None, None) => self.shape.steps * self.shape.batch,
         }
     }
 
     /// Floating-point operations of the matrix products of a run.
     fn operations(&self) -> f64 {
-        let rows = match (&self.lengths, self.shape.mode) {
-            (_, Mode::Step) => self.shape.batch,
-            (Some(lengths), _) => lengths.iter().sum(),
-            (None, _) => self.shape.steps * self.shape.batch,
-        };
+        let rows = if self.shape.mode == Mode::Step { self.shape.batch } else { self.rows() };
         let matrices = self.model.entries().iter().filter(|entry| {
             matches!(
                 entry.role,
@@ -188,7 +240,15 @@ impl Problem {
         (2 * passes * rows) as f64 * weights as f64
     }
 
-    fn train(&self, engine: Engine, limit: Duration) -> nn::Result<Vec<f64>> {
+    /// A run of the mode, training or inference.
+    fn runner(&self, engine: Engine) -> nn::Result<Runner<'_>> {
+        match self.shape.mode {
+            Mode::Train => self.train(engine),
+            _ => self.infer(engine),
+        }
+    }
+
+    fn train(&self, engine: Engine) -> nn::Result<Runner<'_>> {
         let mut network = Network::new(self.model.description(), engine)?;
         network.set_input_gradient(true);
         network.set_memory(match self.shape.memory {
@@ -196,27 +256,23 @@ impl Problem {
             Memory::Low => nn::Memory::Low,
         });
         let mut gradients = vec![0.0; self.model.values().len()];
-        let rows = match &self.lengths {
-            Some(lengths) => lengths.iter().sum(),
-            None => self.shape.steps * self.shape.batch,
-        };
         let mut rng = ChaCha8Rng::seed_from_u64(2);
-        let dy = values(&mut rng, rows * network.output_width());
+        let dy = values(&mut rng, self.rows() * network.output_width());
         let mode = nn::Mode::Train(Noise { seed: 0, step: 0 });
-        timed(limit, || {
+        Ok(Box::new(move || {
             network.load(self.model.values(), true);
             network.forward(&self.batch(), None, mode)?;
             network.backward(&dy, &mut gradients, None)
-        })
+        }))
     }
 
-    fn infer(&self, engine: Engine, limit: Duration) -> nn::Result<Vec<f64>> {
+    fn infer(&self, engine: Engine) -> nn::Result<Runner<'_>> {
         let mut network = Network::new(self.model.description(), engine)?;
         network.load(self.model.values(), false);
-        timed(limit, || {
+        Ok(Box::new(move || {
             network.forward(&self.batch(), None, nn::Mode::Infer)?;
             Ok(())
-        })
+        }))
     }
 
     fn step(&self, engine: Engine, limit: Duration) -> nn::Result<Vec<f64>> {

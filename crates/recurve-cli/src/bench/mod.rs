@@ -5,9 +5,11 @@
 //! rate of a large product of matrices measured just before: what the machine can do at all, so that
 //! the two can be compared although machines and their moods differ.
 
+mod cells;
 mod measure;
 mod memory;
 mod shapes;
 
-pub(crate) use measure::{Measured, measure, peak};
+pub(crate) use cells::{By, Contender, contenders};
+pub(crate) use measure::{Measured, in_turns, measure, peak};
 pub(crate) use shapes::{PRESETS, Shape, preset};

@@ -43,9 +43,10 @@ const PLAIN: Stages = Stages {
     zoneout_cell: 0.0,
     recurrent_dropout: 0.0,
     candidate_dropout: 0.0,
+    weight_dropout: 0.0,
 };
 
-const fn shape(mode: Mode, cell: CellKind, sizes: [usize; 5]) -> Shape {
+pub(super) const fn shape(mode: Mode, cell: CellKind, sizes: [usize; 5]) -> Shape {
     let [steps, batch, input, hidden, layers] = sizes;
     Shape {
         mode,

@@ -24,6 +24,8 @@ pub(crate) enum Look {
     Third,
     /// One of several that are compared: a colour of [`CURVES`].
     Curve(usize),
+    /// The same as dots that are not joined.
+    Dots(usize),
 }
 
 impl Look {
@@ -35,7 +37,7 @@ impl Look {
             Self::Second => "second",
             Self::Line => "line",
             Self::Third => "third",
-            Self::Curve(at) => CURVES[at % CURVES.len()].0,
+            Self::Curve(at) | Self::Dots(at) => CURVES[at % CURVES.len()].0,
         }
     }
 
@@ -45,7 +47,7 @@ impl Look {
             Self::Model => (MODEL, 2),
             Self::Second | Self::Line => (SECOND, 2),
             Self::Third => (THIRD, 1),
-            Self::Curve(at) => (CURVES[at % CURVES.len()].1, 2),
+            Self::Curve(at) | Self::Dots(at) => (CURVES[at % CURVES.len()].1, 2),
         };
         colour.stroke_width(width)
     }
@@ -188,6 +190,9 @@ impl Chart {
                 }
                 Look::Third => {
                     chart.draw_series(DashedLineSeries::new(points, 2, 3, style))?;
+                }
+                Look::Dots(_) => {
+                    chart.draw_series(points.map(|at| Circle::new(at, 4, style.filled())))?;
                 }
                 _ => {
                     chart.draw_series(LineSeries::new(points, style))?;

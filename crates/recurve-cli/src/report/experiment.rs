@@ -18,7 +18,7 @@ pub(crate) fn html(
 ) -> Result<String> {
     let mut facts = outcome.conditions.clone();
     facts.push(("took".to_owned(), format!("{seconds:.0} s")));
-    let figures = outcome.figures.iter().map(figure).collect::<Result<Vec<_>>>()?;
+    let figures = outcome.figures.iter().map(drawn).collect::<Result<Vec<_>>>()?;
     let mut sections = vec![Section {
         title: "What was found".to_owned(),
         blocks: vec![Block::List(outcome.findings.clone())],
@@ -50,7 +50,18 @@ pub(crate) fn html(
     Ok(page.html())
 }
 
-fn figure(figure: &outcome::Figure) -> Result<Figure> {
+/// A figure as a file of its own, on white paper.
+///
+/// # Errors
+/// As [`html`].
+pub(crate) fn alone(figure: &outcome::Figure) -> Result<String> {
+    let svg = drawn(figure)?.svg;
+    let (head, rest) = svg.split_once('>').unwrap_or(("<svg", "</svg>"));
+    Ok(format!("{head}>\n<rect width=\"100%\" height=\"100%\" fill=\"#FFFFFF\"/>{rest}"))
+}
+
+fn drawn(figure: &outcome::Figure) -> Result<Figure> {
+    let named = !figure.x.names.is_empty();
     let place = |x: f64| if figure.x.logarithmic { x.log10() } else { x };
     let drawn =
         |point: &&Point| point.median.is_finite() && (!figure.y.logarithmic || point.low > 0.0);
@@ -71,16 +82,34 @@ fn figure(figure: &outcome::Figure) -> Result<Figure> {
         figure.curves.iter().flat_map(|curve| &curve.points).map(|point| point.x).collect();
     marks.sort_by(f64::total_cmp);
     marks.dedup();
-    let x_labels = if figure.x.logarithmic || marks.len() <= 12 {
+    let names = figure.x.names.iter().enumerate();
+    let x_labels = if named {
+        names.map(|(at, name)| (at as f64, name.clone())).collect()
+    } else if figure.x.logarithmic || marks.len() <= 12 {
         marks.iter().map(|x| (place(*x), console::number(*x))).collect()
     } else {
         vec![]
     };
+    let look = |at| if named { Look::Dots(at) } else { Look::Curve(at) };
+    let line = |(at, curve)| Line { look: look(at), points: points(curve) };
+    let ends = || {
+        let places =
+            figure.curves.iter().flat_map(|curve| &curve.points).map(|point| place(point.x));
+        let room = if named { 0.5 } else { 0.0 };
+        let (first, last) =
+            places.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| (a.min(x), b.max(x)));
+        (first - room, last + room)
+    };
+    let level = || {
+        figure
+            .level
+            .iter()
+            .filter(|(_, y)| y.is_finite())
+            .map(|(_, y)| Line { look: Look::Third, points: vec![(ends().0, *y), (ends().1, *y)] })
+    };
     let chart = Chart {
         size: (860, 400),
-        lines: curves()
-            .map(|(at, curve)| Line { look: Look::Curve(at), points: points(curve) })
-            .collect(),
+        lines: level().chain(curves().map(line)).collect(),
         bars: bars.collect(),
         x_name: figure.x.name.clone(),
         y_name: figure.y.name.clone(),
@@ -92,6 +121,7 @@ fn figure(figure: &outcome::Figure) -> Result<Figure> {
         title: figure.title.clone(),
         legend: curves()
             .map(|(at, curve)| (CURVES[at % CURVES.len()].0, curve.name.clone()))
+            .chain(figure.level.iter().map(|(name, _)| (Look::Third.class(), name.clone())))
             .collect(),
         svg: chart.svg()?,
         caption: figure.caption.clone(),

@@ -2,7 +2,9 @@
 
 use crate::args;
 use crate::args::{Memory, Mode};
-use crate::bench::{Measured, PRESETS, Shape, measure, peak, preset};
+use crate::bench::{
+    By, Contender, Measured, PRESETS, Shape, contenders, in_turns, measure, peak, preset,
+};
 use crate::console;
 use recurve_nn::{CellKind, Precision};
 use recurve_train::error::{Error, Result};
@@ -16,6 +18,9 @@ pub(crate) fn run(args: &args::Bench, json: bool) -> Result<()> {
     if !(args.seconds >= 0.0 && args.seconds <= 86_400.0) {
         let text = format!("--seconds {}: expected a time from 0 to 86400", args.seconds);
         return Err(Error::usage(text));
+    }
+    if args.preset.as_deref() == Some("cells") {
+        return cells(args, json);
     }
     let shapes = shapes(args)?;
     for (_, shape) in &shapes {
@@ -70,13 +75,57 @@ fn shapes(args: &args::Bench) -> Result<Vec<(Option<String>, Shape)>> {
     let Some(shape) = preset(wanted) else {
         let names: Vec<&str> = PRESETS.iter().map(|(name, _)| *name).collect();
         return Err(Error::usage(format!(
-            "--preset {wanted}: no such shape; there are {} and all",
+            "--preset {wanted}: no such shape; there are {}, all and cells",
             names.join(", ")
         )));
     };
     let mode = args.mode.unwrap_or(shape.mode);
     let shape = Shape { mode, ..varied(shape) };
     Ok(vec![(Some(wanted.clone()), shape)])
+}
+
+/// Every cell and option beside the LSTM.
+fn cells(args: &args::Bench, json: bool) -> Result<()> {
+    if args.lengths.is_some() || args.memory == Memory::Low || args.mode == Some(Mode::Step) {
+        return Err(Error::usage(
+            "--preset cells compares training and inference of whole batches; leave out --lengths, --memory \
+             and --mode step",
+        ));
+    }
+    let modes = args.mode.map_or(vec![Mode::Train, Mode::Infer], |mode| vec![mode]);
+    let all: Vec<Contender> = modes.into_iter().flat_map(contenders).collect();
+    let shapes: Vec<_> = all.iter().map(|one| (None, one.shape)).collect();
+    let engine = super::engine(args.threads)?.with_precision(precision(&args.dtype, &shapes)?);
+    if !json {
+        console::note(format!("{}, {}", engine.isa(), super::threads(engine.threads())));
+        console::line(
+            "mode   cell or option            its rate or time     that of the LSTM  quotient  wanted",
+        )?;
+    }
+    let mut below = vec![];
+    for contender in &all {
+        let beside = in_turns(contender, engine, args.seconds)?;
+        if json {
+            console::json(&beside)?;
+            continue;
+        }
+        let unit = if beside.by == By::Rate { "GFLOP/s" } else { "µs a step" };
+        let [own, lstm] = beside.values;
+        let (mode, name) = (format!("{:?}", beside.mode).to_lowercase(), &beside.name);
+        let (quotient, wanted) = (beside.quotient, beside.wanted);
+        console::line(format!(
+            "{mode:6} {name:22} {own:>9.1} {unit:9} {lstm:>10.1} {unit:9} {quotient:>8.2} {wanted:>7}"
+        ))?;
+        if quotient < wanted {
+            below.push(format!("{name} ({mode}, {quotient:.2})"));
+        }
+    }
+    if !json {
+        let none = below.is_empty();
+        let below = if none { "none".to_owned() } else { below.join(", ") };
+        console::line(format!("below what is wanted: {below}"))?;
+    }
+    Ok(())
 }
 
 /// Refuses what would be ignored.

@@ -4,6 +4,7 @@ use crate::{args, console, report};
 use recurve_train::atomic;
 use recurve_train::error::{Error, Result};
 use recurve_train::experiment::{self, ALL, Experiment, Options, Outcome};
+use recurve_train::registry;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -36,9 +37,11 @@ pub(crate) fn run(args: &args::Experiment, json: bool) -> Result<()> {
             console::note(line);
         }
     };
+    let mirror = super::data::mirror();
+    let get = |name: &str| registry::get(name, &args.data, mirror.as_deref());
+    let (seeds, quick) = (args.seeds, args.quick);
     let started = Instant::now();
-    let outcome =
-        experiment.run(&Options { seeds: args.seeds, quick: args.quick, watch: &watch })?;
+    let outcome = experiment.run(&Options { seeds, quick, watch: &watch, get: &get })?;
     let seconds = started.elapsed().as_secs_f64();
     let (experiment_name, question) = (experiment.name, experiment.question);
     let told = Told {
@@ -51,6 +54,10 @@ pub(crate) fn run(args: &args::Experiment, json: bool) -> Result<()> {
     };
     let text = console::to_json(&told)?;
     let page = report::experiment::html(experiment, &outcome, (seconds, args.quick))?;
+    for (at, figure) in outcome.figures.iter().enumerate() {
+        let alone = report::experiment::alone(figure)?;
+        atomic::write(&folder.join(format!("figure-{}.svg", at + 1)), alone.as_bytes())?;
+    }
     atomic::write(&folder.join("results.json"), format!("{text}\n").as_bytes())?;
     atomic::write(&folder.join("report.html"), page.as_bytes())?;
     if json {

@@ -9,4 +9,5 @@ mod keras;
 mod onnx;
 #[path = "../support/mod.rs"]
 mod support;
+mod table;
 mod torch;

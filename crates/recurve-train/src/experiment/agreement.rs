@@ -104,6 +104,7 @@ pub(super) fn run(options: &Options<'_>) -> Result<Outcome> {
             x: Axis::linear("words between the deciding word and the asked one"),
             y: Axis::linear("share of right answers"),
             curves,
+            level: None,
         });
     }
     Ok(outcome)

@@ -118,6 +118,7 @@ pub(super) fn run(options: &Options<'_>) -> Result<Outcome> {
             x: Axis::linear("steps on a side that decide"),
             y: Axis::linear("share of right tags"),
             curves,
+            level: None,
         });
     }
     Ok(outcome)

@@ -118,6 +118,7 @@ pub(super) fn run(options: &Options<'_>) -> Result<Outcome> {
             x: Axis::linear("layers"),
             y: Axis::linear("share of right answers"),
             curves,
+            level: None,
         }],
     })
 }

@@ -78,6 +78,7 @@ pub(super) fn run(options: &Options<'_>) -> Result<Outcome> {
             x: Axis::linear("bias of the forget gate at the start"),
             y: Axis::logarithmic("mean squared error"),
             curves,
+            level: None,
         }],
     })
 }

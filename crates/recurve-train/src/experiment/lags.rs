@@ -135,6 +135,7 @@ pub(super) fn run(options: &Options<'_>) -> Result<Outcome> {
                 Axis::logarithmic(task.measure)
             },
             curves,
+            level: None,
         });
     }
     Ok(outcome)

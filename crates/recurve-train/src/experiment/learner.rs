@@ -81,19 +81,22 @@ pub struct Trained {
     pub curve: Vec<(f64, f64)>,
     /// The norm of the gradient at each update, before it was clipped.
     pub norms: Vec<f64>,
+    /// Of a problem of so many samples only, the score when those that choose were best.
+    best: Option<f64>,
 }
 
 impl Trained {
-    /// The score at the end.
+    /// The score: that at the end or, of a [limited](Problem::limited) problem, at the best moment.
     pub fn score(&self) -> f64 {
-        self.curve.last().map_or(f64::NAN, |(_, score)| *score)
+        let last = || self.curve.last().map_or(f64::NAN, |(_, score)| *score);
+        self.best.unwrap_or_else(last)
     }
 }
 
 /// Samples of no training: their seed.
 pub const MEASURING: u64 = u64::MAX;
-/// Samples that choose a learning rate: their seed.
-const CHOOSING: u64 = u64::MAX - 1;
+/// Samples that choose a learning rate, or a moment: their seed.
+pub(super) const CHOOSING: u64 = u64::MAX - 1;
 /// How many samples measure a score.
 const MEASURED: usize = 500;
 
@@ -119,8 +122,10 @@ fn train_measured(
     let falls = ScheduleConfig::Cosine { warmup_steps: 0, final_factor: 0.01 };
     let schedule = Schedule::new(falls, training.rate, training.updates.max(1))?;
     let held_out = problem.make(measuring, 0, MEASURED);
+    let chooses = problem.limited().then(|| problem.make(CHOOSING, 0, MEASURED));
     let mut gradients = vec![0.0; model.values().len()];
     let (mut curve, mut norms) = (vec![], vec![]);
+    let mut best: Option<(f64, f64)> = None;
     for step in 0..training.updates {
         let made = problem.make(training.seed, step * training.batch as u64, training.batch);
         network.load(model.values(), true);
@@ -147,17 +152,23 @@ fn train_measured(
         if done == training.updates || due(done, training) {
             network.load(model.values(), false);
             let score = scored(problem, &mut network, &held_out)?;
+            if let Some(chooses) = &chooses {
+                let chosen = scored(problem, &mut network, chooses)?;
+                if best.is_none_or(|(best, _)| chosen < best) {
+                    best = Some((chosen, score));
+                }
+            }
             curve.push(((done * training.batch as u64) as f64, score));
         }
     }
-    Ok(Trained { model, curve, norms })
+    Ok(Trained { model, curve, norms, best: best.map(|(_, score)| score) })
 }
 
 fn due(done: u64, training: Training) -> bool {
     training.measures > 0 && done.is_multiple_of((training.updates / training.measures).max(1))
 }
 
-/// The score of a model on samples: the share of right classes, or the mean squared error.
+/// The score of a model on samples: the share of right classes, the mean squared error, or nats per step.
 ///
 /// # Errors
 /// A model that is none for the problem.
@@ -198,7 +209,8 @@ pub fn choose_rates(
     let jobs: Vec<(&Subject, f64)> = subjects.iter().flat_map(runs).collect();
     let updates = (training.updates / 3).max(1);
     let scores = side_by_side(&jobs, |(subject, rate)| {
-        let short = Training { rate: *rate, updates, measures: 0, ..training };
+        let measures = if problem.limited() { training.measures } else { 0 };
+        let short = Training { rate: *rate, updates, measures, ..training };
         Ok(train_measured(problem, subject, short, CHOOSING)?.score())
     })?;
     let better = |a: f64, b: f64| b.is_nan() || if higher { a > b } else { a < b };

@@ -11,8 +11,10 @@
 
 mod agreement;
 mod bidirectional;
+mod chorales;
 mod depth;
 mod forget_bias;
+mod gates_off;
 mod lags;
 pub mod learner;
 pub mod outcome;
@@ -26,6 +28,7 @@ pub use outcome::Outcome;
 pub use problem::Problem;
 
 use crate::error::{Error, Result};
+use std::path::PathBuf;
 
 /// An experiment.
 #[derive(Clone, Copy)]
@@ -45,6 +48,8 @@ pub struct Options<'a> {
     pub quick: bool,
     /// Gets a line whenever a run has ended.
     pub watch: &'a (dyn Fn(&str) + Sync),
+    /// Gives the files of a data set of the registry by its name.
+    pub get: &'a (dyn Fn(&str) -> Result<Vec<PathBuf>> + Sync),
 }
 
 impl Options<'_> {
@@ -57,7 +62,7 @@ impl Options<'_> {
 }
 
 /// All experiments.
-pub const ALL: [Experiment; 6] = [
+pub const ALL: [Experiment; 7] = [
     Experiment {
         name: "agreement",
         question: "Over how many words does a network know which verb, which language must follow?",
@@ -83,6 +88,11 @@ pub const ALL: [Experiment; 6] = [
         name: "forget-bias",
         question: "Why does an LSTM start with an open forget gate?",
         run: forget_bias::run,
+    },
+    Experiment {
+        name: "gates-off",
+        question: "Which parts of an LSTM matter: what happens when each is taken away?",
+        run: gates_off::run,
     },
 ];
 

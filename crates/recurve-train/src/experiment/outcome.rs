@@ -28,6 +28,9 @@ pub struct Figure {
     pub y: Axis,
     /// The curves.
     pub curves: Vec<Curve>,
+    /// A height to compare with, and what it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level: Option<(String, f64)>,
 }
 
 /// An axis.
@@ -37,16 +40,23 @@ pub struct Axis {
     pub name: String,
     /// Whether equal distances are equal factors.
     pub logarithmic: bool,
+    /// Of an axis that neither counts nor measures, the names of the places 0, 1, 2, …; points on it are not joined.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
 }
 
 impl Axis {
     /// An axis on which equal distances are equal differences.
     pub fn linear(name: impl Into<String>) -> Self {
-        Self { name: name.into(), logarithmic: false }
+        Self { name: name.into(), logarithmic: false, names: vec![] }
     }
     /// An axis on which equal distances are equal factors.
     pub fn logarithmic(name: impl Into<String>) -> Self {
-        Self { name: name.into(), logarithmic: true }
+        Self { name: name.into(), logarithmic: true, names: vec![] }
+    }
+    /// An axis of places with names.
+    pub fn named(name: impl Into<String>, names: Vec<String>) -> Self {
+        Self { name: name.into(), logarithmic: false, names }
     }
 }
 

@@ -12,6 +12,11 @@ pub trait Problem: Sync {
     fn outputs(&self) -> usize;
     /// Whether a sequence has one answer, at its end, or each step has one.
     fn answers(&self) -> Answers;
+    /// Whether there are only so many samples, so that training sees them again and again. A score is then that of
+    /// the moment at which the samples that choose were best, and lower is better.
+    fn limited(&self) -> bool {
+        false
+    }
     /// The samples `first..first + count` of `seed`.
     fn make(&self, seed: u64, first: u64, count: usize) -> Made;
 }
@@ -73,6 +78,13 @@ pub enum MadeAnswers {
     Classes(Vec<u32>),
     /// One number.
     Values(Vec<f32>),
+    /// What is true of a step: some statements, none excluding another.
+    Marks {
+        /// How many statements.
+        width: usize,
+        /// 1 where one is true, 0 where not: `[.., width]`.
+        marks: Vec<f32>,
+    },
 }
 
 impl Made {
@@ -99,6 +111,15 @@ impl Made {
                 order.gather(values, &mut rows);
                 MadeAnswers::Values(rows)
             }
+            (Answers::EveryStep, MadeAnswers::Marks { width, marks }) => {
+                let (mut steps, mut rows) = (vec![], vec![]);
+                let places: Vec<usize> = (0..marks.len() / width).collect();
+                order.gather(&places, &mut steps);
+                for step in steps {
+                    rows.extend_from_slice(&marks[step * width..][..*width]);
+                }
+                MadeAnswers::Marks { width: *width, marks: rows }
+            }
         }
     }
 }
@@ -109,13 +130,14 @@ impl MadeAnswers {
         match self {
             Self::Classes(_) => Loss::CrossEntropy { label_smoothing: 0.0 },
             Self::Values(_) => Loss::Mse {},
+            Self::Marks { .. } => Loss::BinaryCrossEntropy {},
         }
     }
 
     pub(super) fn as_targets(&self) -> Targets<'_, f32> {
         match self {
             Self::Classes(classes) => Targets::Classes(classes),
-            Self::Values(values) => Targets::Values(values),
+            Self::Values(values) | Self::Marks { marks: values, .. } => Targets::Values(values),
         }
     }
 
@@ -123,16 +145,22 @@ impl MadeAnswers {
         match self {
             Self::Classes(classes) => classes.len(),
             Self::Values(values) => values.len(),
+            Self::Marks { width, marks } => marks.len() / width,
         }
     }
 
-    /// Of classes, the share that is answered right; of numbers, the mean squared error.
+    /// Of classes, the share that is answered right; of numbers, the mean squared error; of statements, the
+    /// negative log-likelihood of all those of a step, in nats.
     pub(super) fn score(&self, outputs: &[f32]) -> Result<f64> {
         let width = outputs.len() / self.len().max(1);
         match self {
             Self::Values(_) => {
                 let outputs = Outputs::new(outputs, width);
                 Ok(self.loss().forward(outputs, self.as_targets())?.mean)
+            }
+            Self::Marks { .. } => {
+                let outputs = Outputs::new(outputs, width);
+                Ok(self.loss().forward(outputs, self.as_targets())?.mean * width as f64)
             }
             Self::Classes(classes) => {
                 let rows = outputs.chunks_exact(width).zip(classes);

@@ -145,6 +145,7 @@ fn figure(title: &str, curves: Vec<Curve>) -> Figure {
         x: Axis::linear("steps back"),
         y: Axis::logarithmic("norm of the gradient"),
         curves,
+        level: None,
     }
 }
 

@@ -57,6 +57,9 @@ pub enum Loss {
         #[serde(default = "one")]
         delta: f64,
     },
+    /// `−t ln σ(y) − (1 − t) ln (1 − σ(y))` in nats: what is true of a step, one statement for each output,
+    /// none excluding another. Targets are from 0 to 1.
+    BinaryCrossEntropy {},
     /// That of a conditional random field over the labels of whole sequences: [`Crf`].
     Crf {},
     /// That of all ways to write a text: [`ctc`].
@@ -239,6 +242,10 @@ impl Loss {
                 let pointwise = match *self {
                     Loss::Mae {} => Pointwise::Absolute,
                     Loss::Huber { delta } => Pointwise::Huber { delta },
+                    Loss::BinaryCrossEntropy {} => {
+                        regression::check_marks(targets, width)?;
+                        Pointwise::Logistic
+                    }
                     _ => Pointwise::Square,
                 };
                 Rule::Regression(Regression { pointwise, targets })

@@ -1,28 +1,37 @@
 //! Losses that compare numbers with numbers, element by element.
 
+use crate::error::{Error, Result};
 use recurve_cell::Real;
 
-/// The loss of one element, as a function of its error `e = output − target`.
+/// The loss of one element, by its output `y` and target `t`; most depend on the error `e = y − t` alone.
 #[derive(Clone, Copy)]
 pub(super) enum Pointwise {
     Square,
     Absolute,
     Huber { delta: f64 },
+    Logistic,
 }
 
 impl Pointwise {
     #[inline(always)]
-    fn forward(self, e: f64) -> f64 {
+    fn forward(self, y: f64, t: f64) -> f64 {
+        let e = y - t;
         match self {
             Pointwise::Square => e * e,
             Pointwise::Absolute => e.abs(),
             Pointwise::Huber { delta } if e.abs() <= delta => 0.5 * e * e,
             Pointwise::Huber { delta } => delta * (e.abs() - 0.5 * delta),
+            Pointwise::Logistic => {
+                // `max(y, 0)` would lose a NaN.
+                let above = if y < 0.0 { 0.0 } else { y };
+                above - y * t + (-y.abs()).exp().ln_1p()
+            }
         }
     }
 
     #[inline(always)]
-    fn backward(self, e: f64) -> f64 {
+    fn backward(self, y: f64, t: f64) -> f64 {
+        let e = y - t;
         match self {
             Pointwise::Square => 2.0 * e,
             Pointwise::Absolute if e == 0.0 => 0.0,
@@ -31,7 +40,26 @@ impl Pointwise {
                 let low = if e < -delta { -delta } else { e };
                 if low > delta { delta } else { low }
             }
+            Pointwise::Logistic => {
+                let small = (-y.abs()).exp();
+                let chance = if y < 0.0 { small / (1.0 + small) } else { 1.0 / (1.0 + small) };
+                chance - t
+            }
         }
+    }
+}
+
+/// Refuses targets of the binary cross-entropy that are no share of truth.
+pub(super) fn check_marks<F: Real>(targets: &[F], width: usize) -> Result<()> {
+    match targets.iter().position(|t| !(0.0..=1.0).contains(&t.to_f64())) {
+        Some(at) => Err(Error::usage(format!(
+            "the target {} of output {} in row {}: the binary cross-entropy needs numbers from 0 (false) to 1 \
+             (true)",
+            targets[at].to_f64(),
+            at % width,
+            at / width
+        ))),
+        None => Ok(()),
     }
 }
 
@@ -44,7 +72,7 @@ pub(super) struct Regression<'a, F> {
 impl<F: Real> Regression<'_, F> {
     pub(super) fn forward(&self, index: usize, row: &[F]) -> f64 {
         let terms = row.iter().zip(self.row(index, row.len()));
-        let terms = terms.map(|(y, t)| self.pointwise.forward(y.to_f64() - t.to_f64()));
+        let terms = terms.map(|(y, t)| self.pointwise.forward(y.to_f64(), t.to_f64()));
         terms.sum::<f64>() / row.len() as f64
     }
 
@@ -54,7 +82,7 @@ impl<F: Real> Regression<'_, F> {
         let scale = scale / row.len() as f64;
         let width = row.len();
         for (y, t) in row.iter_mut().zip(self.row(index, width)) {
-            *y = F::from_f64(scale * self.pointwise.backward(y.to_f64() - t.to_f64()));
+            *y = F::from_f64(scale * self.pointwise.backward(y.to_f64(), t.to_f64()));
         }
         loss
     }

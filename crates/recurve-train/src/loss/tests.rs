@@ -7,18 +7,27 @@ fn close(found: f64, expected: f64, tolerance: f64) {
     );
 }
 
-const ALL: [Loss; 6] = [
+const ALL: [Loss; 7] = [
     Loss::CrossEntropy { label_smoothing: 0.0 },
     Loss::CrossEntropy { label_smoothing: 0.2 },
     Loss::Mse {},
     Loss::Mae {},
     Loss::Huber { delta: 0.6 },
     Loss::Huber { delta: 3.0 },
+    Loss::BinaryCrossEntropy {},
 ];
 
 /// Smooth, irregular numbers, none of them close to a kink of a loss.
 fn wave(len: usize, phase: f64) -> Vec<f64> {
     (0..len).map(|i| 2.5 * (1.7 * i as f64 + phase).sin()).collect()
+}
+
+/// Numbers that the loss takes as targets.
+fn targets_of(loss: Loss, values: Vec<f64>) -> Vec<f64> {
+    match loss {
+        Loss::BinaryCrossEntropy {} => values.iter().map(|t| 0.5 + 0.2 * t).collect(),
+        _ => values,
+    }
 }
 
 #[test]
@@ -60,10 +69,10 @@ fn values_by_hand() {
 fn derivatives_equal_central_differences() {
     let (rows, width) = (7, 11);
     let outputs = wave(rows * width, 0.3);
-    let values = wave(rows * width, 1.1);
     let classes = [3, 0, 10, IGNORE, 7, 7, 1];
     let weights = [1.0, 0.5, 0.0, 1.0, 2.0, 0.25, 1.0];
     for loss in ALL {
+        let values = targets_of(loss, wave(rows * width, 1.1));
         for weighted in [false, true] {
             let weights = weighted.then_some(&weights[..]);
             fn view<'a>(values: &'a [f64], weights: Option<&'a [f32]>) -> Outputs<'a, f64> {
@@ -102,7 +111,7 @@ fn masked_rows_count_nothing_and_are_not_read() {
         let real = wave(2 * width, 0.2);
         let mut padded = real.clone();
         padded.extend([f64::NAN; 3]);
-        let values = wave(3 * width, 0.9);
+        let values = targets_of(loss, wave(3 * width, 0.9));
         let (short, long) = match loss {
             Loss::CrossEntropy { .. } => {
                 (Targets::Classes(&[2, 0][..]), Targets::Classes(&[2, 0, IGNORE][..]))
@@ -141,6 +150,21 @@ fn extreme_logits_stay_exact() {
     assert!(d.iter().all(|d| d.is_finite()));
     let wrong = loss.forward(Outputs::new(&logits[..3], 3), Targets::Classes(&[2])).unwrap();
     assert_eq!(wrong.mean, f64::from(1e30f32));
+}
+
+#[test]
+fn statements_are_judged_one_by_one() {
+    let loss = Loss::BinaryCrossEntropy {};
+    let (y, t) = ([0.0, 3f64.ln(), -2000.0, 2000.0], [0.5, 1.0, 0.0, 0.0]);
+    let mut d = [0.0; 4];
+    let value = loss.backward(Outputs::new(&y, 2), Targets::Values(&t), &mut d).unwrap();
+    close(value.mean, (2f64.ln() + (4.0 / 3.0f64).ln() + 0.0 + 2000.0) / 4.0, 1e-15);
+    for (found, expected) in d.iter().zip([0.0, -0.25 / 4.0, 0.0, 0.25]) {
+        close(*found, expected, 1e-15);
+    }
+    let error = loss.forward(Outputs::new(&y, 2), Targets::Values(&[0.0, 1.0, 1.5, 0.0]));
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("1.5 of output 0 in row 1") && error.contains("0 (false)"), "{error}");
 }
 
 #[test]

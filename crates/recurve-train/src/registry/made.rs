@@ -1,5 +1,6 @@
 //! Small data sets that are generated: one for each task, to try it in seconds.
 
+use crate::generate::Adding;
 use crate::initialise::generator;
 use hound::{SampleFormat, WavSpec, WavWriter};
 use rand::RngExt;
@@ -15,6 +16,7 @@ type Files = Vec<(String, Vec<u8>)>;
 type Made = (&'static str, &'static str, fn() -> Files);
 
 pub(super) const MADE: &[Made] = &[
+    ("adding", "two marked numbers among fifty are to be added: regress", adding),
     ("gestures", "movements of a sensor in two directions, four kinds: classify", gestures),
     ("machines", "two sensors of machines that wear out: regress", machines),
     ("talk", "sentences with names of persons and places: tag", talk),
@@ -23,6 +25,27 @@ pub(super) const MADE: &[Made] = &[
 
 fn noise() -> Normal<f64> {
     Normal::new(0.0, 1.0).expect("a normal distribution")
+}
+
+/// Long table: the adding problem, whose answer needs two numbers that are far apart.
+fn adding() -> Files {
+    const SEQUENCES: usize = 3000;
+    const STEPS: usize = 50;
+    let made = Adding { steps: STEPS, seed: 1 }.batch(0, SEQUENCES);
+    let mut text = "id,step,number,mark,target\n".to_owned();
+    for id in 0..SEQUENCES {
+        let pair = |step: usize| &made.x[(step * SEQUENCES + id) * 2..][..2];
+        // In ten thousandths, as they are written, so that the sums are those of the file.
+        let number = |step: usize| (1e4 * pair(step)[0]).floor() as u32;
+        let marked = |step: &usize| pair(*step)[1] != 0.0;
+        let sum: u32 = (0..STEPS).filter(marked).map(number).sum();
+        let target = f64::from(sum) / 1e4;
+        for step in 0..STEPS {
+            let (number, mark) = (f64::from(number(step)) / 1e4, u8::from(marked(&step)));
+            let _ = writeln!(text, "{id},{step},{number:.4},{mark},{target:.4}");
+        }
+    }
+    vec![("adding.csv".to_owned(), text.into_bytes())]
 }
 
 /// Long table: circles in both directions, and zigzags along two axes, of 15 to 40 steps.

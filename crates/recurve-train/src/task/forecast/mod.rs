@@ -27,7 +27,7 @@ impl super::Definition for Definition {
     }
 
     fn validate(&self, config: &Config) -> Result<()> {
-        if let Loss::CrossEntropy { .. } = config.loss {
+        if let Loss::CrossEntropy { .. } | Loss::BinaryCrossEntropy {} = config.loss {
             return Err(Error::usage(
                 "a forecast is trained with loss.kind = \"mse\", \"mae\" or \"huber\", not the \
                  cross-entropy",

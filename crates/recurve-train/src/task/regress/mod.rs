@@ -46,7 +46,7 @@ impl super::Definition for Definition {
 
     fn validate(&self, config: &Config) -> Result<()> {
         match config.loss {
-            Loss::CrossEntropy { .. } => Err(Error::usage(
+            Loss::CrossEntropy { .. } | Loss::BinaryCrossEntropy {} => Err(Error::usage(
                 "a regression is trained with loss.kind = \"mse\", \"mae\" or \"huber\", not the \
                  cross-entropy",
             )),

@@ -1,0 +1,117 @@
+//! Every cell, and every option of a step, beside the plain LSTM.
+//!
+//! Two questions. Of gates, normalised, projected, masked and dropped steps: how much of the LSTM's rate of
+//! products is left at a size where products should be nearly all (T 50, B 64, I and H 256)? Of cells without a
+//! recurrent product: how many times sooner is a step of one long sequence done (T 2048, B 1)? Each is measured in
+//! turns with the LSTM, so that a clock that drifts drifts for both.
+
+use super::shapes::{Shape, shape};
+use crate::args::{Lengths, Mode, Stages};
+use recurve_nn::CellKind;
+use serde::Serialize;
+
+/// What is measured beside an LSTM.
+#[derive(Clone, Debug)]
+pub(crate) struct Contender {
+    /// Its name.
+    pub(crate) name: String,
+    /// What is timed.
+    pub(crate) shape: Shape,
+    /// What is compared.
+    pub(crate) by: By,
+}
+
+/// What of two measurements is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum By {
+    /// The rate of products: the contender's over the LSTM's.
+    Rate,
+    /// The time of a step: the LSTM's over the contender's.
+    Time,
+}
+
+impl By {
+    /// What the quotient should be at least.
+    pub(crate) fn wanted(self) -> f64 {
+        match self {
+            Self::Rate => 0.8,
+            Self::Time => 5.0,
+        }
+    }
+}
+
+impl Contender {
+    /// The LSTM that it is measured with.
+    pub(crate) fn lstm(&self) -> Shape {
+        match self.by {
+            By::Rate => short(self.shape.mode, CellKind::Lstm),
+            By::Time => long(self.shape.mode, CellKind::Lstm),
+        }
+    }
+}
+
+fn short(mode: Mode, cell: CellKind) -> Shape {
+    shape(mode, cell, [50, 64, 256, 256, 1])
+}
+
+fn long(mode: Mode, cell: CellKind) -> Shape {
+    shape(mode, cell, [2048, 1, 256, 256, 1])
+}
+
+/// All that is compared in this mode, training or inference.
+pub(crate) fn contenders(mode: Mode) -> Vec<Contender> {
+    let cells = CellKind::ALL.into_iter().filter(|cell| *cell != CellKind::Lstm);
+    let of_cell = |cell: CellKind| {
+        let by = if cell.recurrent_gates() == 0 { By::Time } else { By::Rate };
+        let shape = if by == By::Time { long(mode, cell) } else { short(mode, cell) };
+        Contender { name: cell.name().to_owned(), shape, by }
+    };
+    let none = Stages::default();
+    let in_both = [
+        ("clip_state", Stages { clip_state: Some(3.0), ..none }),
+        ("projection to 128", Stages { projection: Some(128), ..none }),
+        ("layer_norm", Stages { layer_norm: true, ..none }),
+        ("gate_recurrence", Stages { gate_recurrence: true, ..none }),
+        ("zoneout", Stages { zoneout: 0.1, ..none }),
+        ("zoneout_cell", Stages { zoneout_cell: 0.1, ..none }),
+    ];
+    let in_training = [
+        ("recurrent_dropout", Stages { recurrent_dropout: 0.2, ..none }),
+        ("candidate_dropout", Stages { candidate_dropout: 0.2, ..none }),
+        ("weight_dropout", Stages { weight_dropout: 0.2, ..none }),
+    ];
+    let trains = mode == Mode::Train;
+    let stages = in_both.into_iter().chain(in_training.into_iter().filter(move |_| trains));
+    let plain = short(mode, CellKind::Lstm);
+    let staged = stages.map(|(name, stages)| (format!("lstm, {name}"), Shape { stages, ..plain }));
+    let norm = Stages { layer_norm: true, ..none };
+    let gru = Shape { stages: norm, ..short(mode, CellKind::Gru) };
+    let others = [
+        ("gru, layer_norm", gru),
+        ("lstm, lengths", Shape { lengths: Some(Lengths::Uniform), ..plain }),
+        ("lstm, mask with gaps", Shape { lengths: Some(Lengths::Gaps), ..plain }),
+        ("lstm, both directions", Shape { bidirectional: true, ..plain }),
+    ];
+    let others = others.map(|(name, shape)| (name.to_owned(), shape));
+    let options = staged.chain(others);
+    let options = options.map(|(name, shape)| Contender { name, shape, by: By::Rate });
+    cells.map(of_cell).chain(options).collect()
+}
+
+/// What came out: a JSON line.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Beside {
+    /// The contender.
+    pub(crate) name: String,
+    /// Training or inference.
+    pub(crate) mode: Mode,
+    /// What is compared.
+    pub(crate) by: By,
+    /// GFLOP/s of products, or microseconds of a step: of the contender and of the LSTM.
+    pub(crate) values: [f64; 2],
+    /// The quotient; higher is better.
+    pub(crate) quotient: f64,
+    /// What it should be at least.
+    pub(crate) wanted: f64,
+}
