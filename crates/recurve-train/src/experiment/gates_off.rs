@@ -200,13 +200,12 @@ impl Studied {
     }
 
     fn table(&self) -> Table {
-        let rows = VARIANTS.iter().zip(&self.scores).enumerate();
-        let column = |score: String| vec![score];
+        let rows = VARIANTS.iter().zip(&self.scores);
         table(
             &format!("{}: {}", self.task.name, self.task.measure),
             "variant",
-            &column("median (lowest to highest)".to_owned()),
-            rows.map(|(_, ((name, ..), scores))| ((*name).to_owned(), vec![scores.clone()])),
+            &["median (lowest to highest)".to_owned()],
+            rows.map(|((name, ..), scores)| ((*name).to_owned(), vec![scores.clone()])),
         )
     }
 
