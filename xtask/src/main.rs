@@ -80,7 +80,7 @@ fn golden() -> Result<()> {
         "ctc",
         "optimisers",
         "hdf5",
-        "onnx_nodes",
+        "onnx_nodes", "foreign",
     ];
     for script in scripts {
         run(Command::new(&python).arg(format!("golden/gen/{script}.py")))?;

@@ -18,6 +18,7 @@
 pub mod archive;
 pub mod arrange;
 mod audio;
+mod burn;
 mod dtype;
 mod error;
 pub mod export;

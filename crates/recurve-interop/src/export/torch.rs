@@ -56,7 +56,9 @@ fn names(description: &Description) -> Result<Vec<Named>> {
                 add(Some("shift".into()), "bias", &[output]);
             }
             Layer::Recurrent(stack) => {
-                check_stack(at, stack, &CELLS, "PyTorch")?;
+                // Of the LSTM, the cell that the description allows it for.
+                let plain = Recurrent { projection: None, ..stack.clone() };
+                check_stack(at, &plain, &CELLS, "PyTorch")?;
                 check_merge(at, stack, "PyTorch")?;
                 let rows = stack.cell.gates() * stack.hidden;
                 for l in 0..stack.layers {
@@ -68,11 +70,14 @@ fn names(description: &Description) -> Result<Vec<Named>> {
                         let leaf = |weights: &str| format!("{weights}_l{l}{suffix}");
                         let width = stack.layer_input(l, input);
                         add(entry("w"), &leaf("weight_ih"), &[rows, width]);
-                        add(entry("r"), &leaf("weight_hh"), &[rows, stack.hidden]);
+                        add(entry("r"), &leaf("weight_hh"), &[rows, stack.output()]);
                         if stack.bias != Bias::None {
                             add(entry("b"), &leaf("bias_ih"), &[rows]);
                             let second = (stack.bias == Bias::Two).then(|| entry("b_r")).flatten();
                             add(second, &leaf("bias_hh"), &[rows]);
+                        }
+                        if let Some(output) = stack.projection {
+                            add(entry("projection"), &leaf("weight_hr"), &[output, stack.hidden]);
                         }
                     }
                 }
@@ -156,7 +161,7 @@ pub(super) fn module(description: &Description, weights: &str) -> Result<String>
             Layer::LayerNorm => plain(format!("LayerNorm({output})")),
             Layer::Dropout { rate, .. } => plain(format!("Dropout({rate})")),
             Layer::Pool { by } => {
-                let reverse = last.filter(|stack| stack.bidirectional).map(|stack| stack.hidden);
+                let reverse = last.filter(|stack| stack.bidirectional).map(Recurrent::output);
                 let pooled = match (by, reverse) {
                     (Pooling::Last, None) => "x[:, -1]".to_owned(),
                     (Pooling::Last, Some(h)) => {
@@ -169,11 +174,12 @@ pub(super) fn module(description: &Description, weights: &str) -> Result<String>
                 let _ = writeln!(run, "        x = {pooled}");
             }
             Layer::Recurrent(stack) => {
-                let (kind, more) = match stack.cell {
-                    CellKind::Lstm => ("LSTM", ""),
-                    CellKind::Gru => ("GRU", ""),
-                    CellKind::RnnRelu => ("RNN", ", nonlinearity=\"relu\""),
-                    _ => ("RNN", ", nonlinearity=\"tanh\""),
+                let (kind, more) = match (stack.cell, stack.projection) {
+                    (CellKind::Lstm, None) => ("LSTM", String::new()),
+                    (CellKind::Lstm, Some(size)) => ("LSTM", format!(", proj_size={size}")),
+                    (CellKind::Gru, _) => ("GRU", String::new()),
+                    (CellKind::RnnRelu, _) => ("RNN", ", nonlinearity=\"relu\"".to_owned()),
+                    _ => ("RNN", ", nonlinearity=\"tanh\"".to_owned()),
                 };
                 let flag = |value: bool| if value { "True" } else { "False" };
                 let _ = writeln!(

@@ -7,8 +7,10 @@ mod state;
 
 pub(crate) use file::is_stream;
 pub use recognise::recognise;
+pub(crate) use recognise::{Module, check_rnn, modules, norm, plain};
 
 use crate::archive::Archive;
+use crate::burn;
 use crate::error::Result;
 use crate::export;
 use crate::foreign::{Contents, Format, Options};
@@ -16,10 +18,14 @@ use crate::safetensors;
 use crate::source::Source;
 use std::sync::Arc;
 
-/// Opens a safetensors file: tensors by their names in PyTorch.
+/// Opens a safetensors file: tensors by their names in PyTorch and candle, or in Burn.
 pub(crate) fn open_safetensors(source: &Arc<Source>, options: &Options) -> Result<Contents> {
     let (tensors, texts) = safetensors::read(source, &options.limits)?;
-    let (found, refused) = recognise(&tensors, options, false)?;
+    let (found, refused) = if burn::is_burn(&tensors, &texts) {
+        burn::recognise(&tensors, options)?
+    } else {
+        recognise(&tensors, options, false)?
+    };
     let format = Format::Safetensors;
     let description = texts.get(export::DESCRIPTION);
     let exact = description.and_then(|text| export::read_torch(&tensors, text).ok());

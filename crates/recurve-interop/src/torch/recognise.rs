@@ -2,9 +2,9 @@
 //!
 //! PyTorch names the weights of a module `path.weight_ih_l0`, where the path is that of the author's own
 //! classes. Gates stand as in Recurve (i f g o, r z n; the reset after the recurrent product), every weight
-//! is `[rows, columns]` of `W x`, and there are two biases or none. What a state dict does not hold is the
-//! nonlinearity of a vanilla RNN, dropout, the order of axes, and all that has no weights: where there
-//! is a choice it is asked for or assumed aloud.
+//! is `[rows, columns]` of `W x`, and there are two biases or none; candle, whose names are the same, also has
+//! either of them alone. What a state dict does not hold is the nonlinearity of a vanilla RNN, dropout, the
+//! order of axes, and all that has no weights: where there is a choice it is asked for or assumed aloud.
 
 use crate::error::{Error, Result};
 use crate::foreign::{Options, Refusal};
@@ -13,21 +13,26 @@ use crate::tensors::{Tensor, Tensors};
 use recurve_nn::{Bias, CellKind, Layer, Recurrent};
 use std::collections::HashMap;
 
-/// The tensors of one module: by the last part of their names.
-struct Module<'a> {
-    path: &'a str,
-    tensors: Vec<(&'a str, &'a Tensor)>,
+/// The tensors of one module: by what of their names follows its path.
+pub(crate) struct Module<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) tensors: Vec<(&'a str, &'a Tensor)>,
 }
 
 impl<'a> Module<'a> {
-    fn get(&self, leaf: &str) -> Option<&'a Tensor> {
+    pub(crate) fn get(&self, leaf: &str) -> Option<&'a Tensor> {
         self.tensors.iter().find(|(name, _)| *name == leaf).map(|(_, tensor)| *tensor)
     }
-    fn has(&self, beginning: &str) -> bool {
+    pub(crate) fn has(&self, beginning: &str) -> bool {
         self.tensors.iter().any(|(name, _)| name.starts_with(beginning))
     }
+    /// Its tensors, for people.
+    pub(crate) fn leaves(&self) -> String {
+        let leaves: Vec<&str> = self.tensors.iter().map(|(name, _)| *name).collect();
+        leaves.join(", ")
+    }
     /// Whether all its tensors are among `leaves`.
-    fn is_of(&self, leaves: &[&str]) -> bool {
+    pub(crate) fn is_of(&self, leaves: &[&str]) -> bool {
         self.tensors.iter().all(|(name, _)| leaves.contains(name))
     }
 }
@@ -42,13 +47,8 @@ pub fn recognise(
     options: &Options,
     ordered: bool,
 ) -> Result<(Vec<Found>, Vec<Refusal>)> {
-    if let Some(cell) = options.rnn
-        && !matches!(cell, CellKind::RnnTanh | CellKind::RnnRelu)
-    {
-        let text = format!("a vanilla RNN computes rnn-tanh or rnn-relu, not {}", cell.name());
-        return Err(Error::asked(text));
-    }
-    let modules = modules(tensors);
+    check_rnn(options)?;
+    let modules = modules(tensors, |name| name.rsplit_once('.').unwrap_or(("", name)));
     let (mut found, mut refused) = (vec![], vec![]);
     let mut matrices = vec![];
     for module in &modules {
@@ -74,11 +74,25 @@ pub fn recognise(
     Ok((found, refused))
 }
 
-/// Modules in the order of their first tensors.
-fn modules(tensors: &Tensors) -> Vec<Module<'_>> {
+/// Refuses a cell that no vanilla RNN is.
+pub(crate) fn check_rnn(options: &Options) -> Result<()> {
+    match options.rnn {
+        Some(cell) if !matches!(cell, CellKind::RnnTanh | CellKind::RnnRelu) => {
+            let text = format!("a vanilla RNN computes rnn-tanh or rnn-relu, not {}", cell.name());
+            Err(Error::asked(text))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Modules in the order of their first tensors; `split` cuts a name into the path of its module and the rest.
+pub(crate) fn modules<'a>(
+    tensors: &'a Tensors,
+    split: impl Fn(&'a str) -> (&'a str, &'a str),
+) -> Vec<Module<'a>> {
     let (mut modules, mut places) = (Vec::<Module<'_>>::new(), HashMap::new());
     for tensor in tensors.iter() {
-        let (path, leaf) = tensor.name.rsplit_once('.').unwrap_or(("", &tensor.name));
+        let (path, leaf) = split(&tensor.name);
         let at = *places.entry(path).or_insert(modules.len());
         if at == modules.len() {
             modules.push(Module { path, tensors: vec![] });
@@ -107,15 +121,14 @@ fn layer<'a>(
     let Some(weight) = module.get("weight") else {
         let looks = module.has("weight") || module.has("bias") || module.has("parametrizations");
         if looks {
-            let leaves: Vec<&str> = module.tensors.iter().map(|(name, _)| *name).collect();
-            return refuse(format!("no layer of Recurve has the weights {}", leaves.join(", ")));
+            return refuse(format!("no layer of Recurve has the weights {}", module.leaves()));
         }
         return Ok(None);
     };
     if !module.is_of(&["weight", "bias"]) {
-        let leaves: Vec<&str> = module.tensors.iter().map(|(name, _)| *name).collect();
+        let leaves = module.leaves();
         let what = if module.has("running_mean") { "a batch normalisation" } else { "a module" };
-        return refuse(format!("{what} with {}; no layer of Recurve is that", leaves.join(", ")));
+        return refuse(format!("{what} with {leaves}; no layer of Recurve is that"));
     }
     let bias = module.get("bias");
     match (&weight.shape[..], bias.map(|bias| &bias.shape[..])) {
@@ -124,16 +137,7 @@ fn layer<'a>(
             Ok(Some(linear(module.path, weight, bias, *rows, *columns)))
         }
         ([width], Some([size])) if width == size => {
-            let mut norm = Found::new(
-                module.path,
-                Layer::LayerNorm,
-                *width,
-                vec![plain("gain", weight), plain("shift", bias.unwrap_or(weight))],
-            );
-            norm.assumed.push(
-                "a layer normalisation adds 1e-5 to the variance, PyTorch's default".to_owned(),
-            );
-            Ok(Some(norm))
+            Ok(Some(norm(module.path, *width, weight, bias.unwrap_or(weight))))
         }
         (shape, bias) => refuse(format!(
             "a weight of shape {shape:?} {}: no layer of Recurve is that",
@@ -142,8 +146,17 @@ fn layer<'a>(
     }
 }
 
+/// A layer normalisation.
+pub(crate) fn norm(path: &str, width: usize, gain: &Tensor, shift: &Tensor) -> Found {
+    let weights = vec![plain("gain", gain), plain("shift", shift)];
+    let mut norm = Found::new(path, Layer::LayerNorm, width, weights);
+    let text = "a layer normalisation adds 1e-5 to the variance, the default; weights do not say";
+    norm.assumed.push(text.to_owned());
+    norm
+}
+
 /// Weights as they stand in a tensor.
-fn plain(entry: impl Into<String>, tensor: &Tensor) -> Weight {
+pub(crate) fn plain(entry: impl Into<String>, tensor: &Tensor) -> Weight {
     let own = tensor.clone();
     Weight::new(entry, &[&tensor.name], move || own.reals())
 }
@@ -206,12 +219,17 @@ fn recurrent(module: &Module<'_>, options: &Options) -> std::result::Result<Foun
     };
     let first = suffix(0, false);
     let (w, r) = (need(&format!("weight_ih{first}"))?, need(&format!("weight_hh{first}"))?);
-    let (&[rows, input], &[_, hidden]) = (&w.shape[..], &r.shape[..]) else {
+    let (&[rows, input], &[_, output]) = (&w.shape[..], &r.shape[..]) else {
         return Err(format!("expected two matrices, found {:?} and {:?}", w.shape, r.shape));
     };
-    if module.has("weight_hr") {
-        return Err("an LSTM with projection (proj_size); no layer of Recurve is that".to_owned());
-    }
+    let projection = module.get(&format!("weight_hr{first}"));
+    let hidden = match projection.map(|projection| &projection.shape[..]) {
+        None => output,
+        Some(&[width, hidden]) if width == output => hidden,
+        Some(shape) => {
+            return Err(format!("a projection {shape:?} does not give the {output} values of h"));
+        }
+    };
     let gates = rows.checked_div(hidden).unwrap_or(0);
     let mut assumed = vec![];
     let kind = match gates {
@@ -227,14 +245,23 @@ fn recurrent(module: &Module<'_>, options: &Options) -> std::result::Result<Foun
         4 => CellKind::Lstm,
         _ => return Err(format!("{gates} gates; an RNN has 1, a GRU 3, an LSTM 4")),
     };
+    if projection.is_some() && kind != CellKind::Lstm {
+        return Err(format!("a {} with a projection; only an LSTM has one", kind.name()));
+    }
     let layers = if cell {
         1
     } else {
         (0..).take_while(|at| module.get(&format!("weight_ih_l{at}")).is_some()).count()
     };
     let bidirectional = !cell && module.get("weight_ih_l0_reverse").is_some();
-    let bias = if module.has("bias") { Bias::Two } else { Bias::None };
-    let stack = Recurrent { layers, bidirectional, bias, ..Recurrent::new(kind, hidden) };
+    let biases = [module.has("bias_ih"), module.has("bias_hh")];
+    let bias = match biases {
+        [false, false] => Bias::None,
+        [true, false] => Bias::One,
+        [_, true] => Bias::Two,
+    };
+    let mut stack = Recurrent { layers, bidirectional, bias, ..Recurrent::new(kind, hidden) };
+    stack.projection = projection.map(|_| output);
     let (mut weights, mut known) = (vec![], vec![]);
     for at in 0..layers {
         for (reverse, direction) in [(false, "forward"), (true, "reverse")] {
@@ -243,18 +270,22 @@ fn recurrent(module: &Module<'_>, options: &Options) -> std::result::Result<Foun
             }
             let input = if at == 0 { input } else { stack.width() };
             let parts = [
-                ("weight_ih", "w", vec![rows, input]),
-                ("weight_hh", "r", vec![rows, hidden]),
-                ("bias_ih", "b", vec![rows]),
-                ("bias_hh", "b_r", vec![rows]),
+                ("weight_ih", "w", vec![rows, input], true),
+                ("weight_hh", "r", vec![rows, output], true),
+                ("weight_hr", "projection", vec![output, hidden], projection.is_some()),
+                ("bias_ih", "b", vec![rows], biases[0]),
+                ("bias_hh", "b_r", vec![rows], biases[1]),
             ];
-            let count = if bias == Bias::None { 2 } else { 4 };
-            for (theirs, ours, shape) in parts.into_iter().take(count) {
+            for (theirs, ours, shape, _) in parts.into_iter().filter(|(.., there)| *there) {
                 let name = format!("{theirs}{}", suffix(at, reverse));
                 let tensor = need(&name)?;
                 tensor.check_shape(&shape).map_err(|error| error.to_string())?;
                 weights.push(plain(format!("{at}.{direction}.{ours}"), tensor));
                 known.push(name);
+            }
+            if biases == [false, true] {
+                let entry = format!("{at}.{direction}.b");
+                weights.push(Weight::new(entry, &[], move || Ok(vec![0.0; rows])));
             }
         }
     }

@@ -4,9 +4,9 @@
 
 mod export;
 mod formats;
-mod hostile;
 mod keras;
 mod onnx;
+mod rust_programs;
 #[path = "../support/mod.rs"]
 mod support;
 mod table;
