@@ -80,7 +80,8 @@ fn golden() -> Result<()> {
         "ctc",
         "optimisers",
         "hdf5",
-        "onnx_nodes", "foreign",
+        "onnx_nodes",
+        "foreign",
     ];
     for script in scripts {
         run(Command::new(&python).arg(format!("golden/gen/{script}.py")))?;

@@ -129,7 +129,15 @@ pub(crate) fn check_stack(
         ..Recurrent::new(stack.cell, stack.hidden)
     };
     if plain != *stack {
-        return refuse(format!("no such options as those of {stack:?}"));
+        let keys = |stack: &Recurrent| serde_json::to_value(stack).unwrap_or_default();
+        let (own, plain) = (keys(stack), keys(&plain));
+        let differ = own
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(key, value)| plain.get(key) != Some(value));
+        let names: Vec<String> = differ.map(|(key, value)| format!("`{key} = {value}`")).collect();
+        return refuse(format!("no option like {} of a recurrent layer", names.join(", ")));
     }
     Ok(())
 }

@@ -10,16 +10,18 @@ use super::{CONFIG, METADATA, WEIGHTS};
 use crate::arrange;
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
+use crate::export::check_stack;
 use crate::hdf5::write::{Group, Node};
-use recurve_nn::{
-    CellKind, Connection, Element, Initial, InputKind, Layer, Merge, Model, Pooling, Recurrent,
-};
+use recurve_nn::{CellKind, Element, InputKind, Layer, Merge, Model, Pooling, Recurrent};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::io::{Cursor, Write};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
+/// The cells that Keras has.
+const CELLS: [CellKind; 5] =
+    [CellKind::RnnTanh, CellKind::RnnRelu, CellKind::Lstm, CellKind::Gru, CellKind::GruResetBefore];
 /// The version of Keras whose layout is written.
 const VERSION: &str = "3.15.1";
 
@@ -110,6 +112,7 @@ impl Written {
                     to.add("Embedding", "embedding", config, &[("", vec![table])]);
                 }
                 Layer::Recurrent(stack) => {
+                    check_stack(at, stack, &CELLS, "Keras")?;
                     to.stack(stack, widths[at], last, get).map_err(told)?;
                 }
                 Layer::Dropout { rate, .. } => {
@@ -175,28 +178,9 @@ impl Written {
                 ("GRU", "gru", Form::Gru { reset_after: Some(false) }, "tanh")
             }
             other => {
-                let name = other.name();
-                return Err(Error::refused(format!("Keras has no layer for the cell `{name}`")));
+                return Err(Error::refused(format!("Keras has no cell like {}", other.name())));
             }
         };
-        if (stack.activations, stack.clip_sums, stack.clip_state) != (None, None, None) {
-            return Err(Error::refused(
-                "files of Keras are written with the cell's own functions, and without bounds",
-            ));
-        }
-        if stack.connection != Connection::Plain {
-            return Err(Error::refused("Keras has no layer for connections within a stack"));
-        }
-        if stack.has_stages() {
-            return Err(Error::refused(format!(
-                "Keras export has no such options as those of {stack:?}"
-            )));
-        }
-        if stack.initial != Initial::Zero {
-            return Err(Error::refused(
-                "Keras has no layer that begins with states other than zero",
-            ));
-        }
         let mode = match stack.merge {
             Merge::Concat => "concat",
             Merge::Sum => "sum",

@@ -324,7 +324,7 @@ fn what_keras_has_no_layer_for_is_refused() {
     let peephole = Recurrent::new(CellKind::LstmPeephole, 5);
     refused(
         Description::values(4).recurrent(peephole),
-        "layer 0: Keras has no layer for the cell `lstm-peephole`",
+        "layer 0: Keras has no cell like lstm-peephole",
     );
     refused(Description::values(4).linear(3).pool(Pooling::Last), "layer 1: the last step");
 }
