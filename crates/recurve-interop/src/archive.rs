@@ -51,6 +51,7 @@ impl Archive {
         limits.check_things(zip.len(), "members of an archive")?;
         let mut members = Vec::with_capacity(zip.len());
         let mut names = std::collections::HashSet::new();
+        let mut total = 0_u64;
         for at in 0..zip.len() {
             let member = zip.by_index_raw(at).map_err(damaged)?;
             let name = member.name().map_err(damaged)?.into_owned();
@@ -62,6 +63,9 @@ impl Archive {
             }
             source.check(member.data_start().unwrap_or(0), compressed).map_err(told)?;
             limits.check_inflation(compressed, size).map_err(told)?;
+            // Members may lie over each other.
+            total = total.saturating_add(size);
+            limits.check_inflation(source.length(), total).map_err(told)?;
             members.push(Member { name, compressed, size });
         }
         Ok(Arc::new(Self {

@@ -182,6 +182,9 @@ fn read(source: &Arc<Source>, options: &Options) -> Result<Foreign> {
         return Err(unknown());
     };
     let (name, bytes) = (source.name().to_owned(), source.length());
+    // Tensors may share their values.
+    let total = contents.tensors.iter().map(|tensor| (tensor.count() * tensor.dtype.size()) as u64);
+    options.limits.check_inflation(bytes, total.fold(0, u64::saturating_add))?;
     Ok(Foreign { name, bytes, contents, options: options.clone() })
 }
 

@@ -75,9 +75,10 @@ pub(crate) fn write<E: Element>(model: &Model<E>) -> Result<Vec<u8>> {
     let mut file = Message::new();
     file.integer(1, 8);
     file.text(2, "recurve");
-    file.message(7, graph);
     file.message(8, opset);
     file.message(14, description);
+    // The graph last: what is cut off anywhere is then no whole model.
+    file.message(7, graph);
     Ok(file.into_bytes())
 }
 
