@@ -96,3 +96,40 @@ fn what_cannot_be_imported_is_refused_and_leaves_nothing() {
         .refused(2, &["absent.onnx", "check the path"]);
     assert!(!folder.path().join("runs").exists());
 }
+
+#[test]
+fn imported_weights_are_trained_on_where_a_task_has_their_layers() {
+    let folder = folder();
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/data/nile.csv");
+    let small = [
+        "--set",
+        "train.epochs=1",
+        "--set",
+        "model.hidden=4",
+        "--set",
+        "model.bias=two",
+        "--set",
+        "optimiser.learning_rate=1e-60",
+    ];
+    let train = |more: &[&str]| {
+        let mut all = vec!["train", data];
+        all.extend(small);
+        all.extend(more);
+        recurve(folder.path(), &all)
+    };
+    train(&["--name", "own"]).done();
+    recurve(folder.path(), &["export", "runs/own", "--to", "torch", "--output", "out"]).done();
+    let weights = "out/model.safetensors";
+    recurve(folder.path(), &["import", weights, "--output", "theirs"]).done();
+    // A rate too small to change anything: the weights are those that were loaded.
+    let ran = train(&["--name", "again", "--load", "theirs"]).done();
+    assert!(ran.err.contains("starts from the weights of theirs"), "{ran:?}");
+    let same = recurve(folder.path(), &["diff", "theirs", "runs/again", "--json"]).done().json();
+    assert_eq!(same["differences"], serde_json::json!([]));
+    // Another horizon is another last layer.
+    let ran = train(&["--name", "longer", "--load", "theirs", "--set", "data.horizon=5"]).done();
+    assert!(ran.err.contains(".linear begins anew"), "{ran:?}");
+    let expected = ["theirs", "--set model.hidden=4", "--set model.bias=two"];
+    train(&["--name", "wide", "--load", "theirs", "--set", "model.hidden=5"]).refused(2, &expected);
+    assert!(!folder.path().join("runs/wide").exists());
+}

@@ -1,4 +1,4 @@
-//! How a trainer comes to be: from data and settings, from a checkpoint, with weights of another run.
+//! How a trainer comes to be: from data and settings, or from a checkpoint.
 
 use super::progress::{EpochSums, Progress};
 use super::{Trainer, belongs, save, start};
@@ -14,7 +14,7 @@ use crate::run::RunFolder;
 use crate::schedule::Schedule;
 use crate::stopping::EarlyStopping;
 use crate::task::{Given, Reader};
-use recurve_nn::{CellKind, Description, Layer, Model, Network};
+use recurve_nn::{Description, Model, Network};
 use std::path::Path;
 
 impl Trainer {
@@ -183,65 +183,4 @@ impl Trainer {
         self.model = model;
         Ok(())
     }
-
-    /// Starts from the weights of another run instead of random ones.
-    ///
-    /// # Errors
-    /// The run was already begun, or the other model is of another description or vocabulary; the
-    /// message names what differs.
-    pub fn load_weights(&mut self, from: &Path) -> Result<()> {
-        if self.progress.step > 0 {
-            return Err(Error::usage(
-                "weights can be loaded into a new run only; this one is resumed",
-            ));
-        }
-        let other = ModelFile::load(from)?;
-        other.check_trainable()?;
-        let told = |message: String| {
-            Error::usage(format!("the weights of `{}` do not fit: {message}", other.name()))
-        };
-        if let Some(difference) = self.reader.differs(other.reader()) {
-            return Err(told(difference));
-        }
-        let (here, there) = (self.model.description(), other.model().description());
-        if let Some((here, there)) =
-            cell(here).zip(cell(there)).filter(|(here, there)| here != there)
-        {
-            let (here, there) = (here.name(), there.name());
-            return Err(told(format!(
-                "its cell is {there}, here it is {here}; set model.cell to {there}, or start from \
-                 random weights"
-            )));
-        }
-        for entry in self.model.entries().iter() {
-            let found = other.model().entries().get(&entry.name);
-            let Some(found) = found else {
-                let name = &entry.name;
-                return Err(told(format!("it has no tensor `{name}`")));
-            };
-            if found.shape != entry.shape || found.role != entry.role {
-                return Err(told(format!(
-                    "the tensor `{}` is {:?} there and {:?} here",
-                    entry.name, found.shape, entry.shape
-                )));
-            }
-        }
-        for entry in other.model().entries().iter() {
-            if self.model.entries().get(&entry.name).is_none() {
-                let name = &entry.name;
-                return Err(told(format!("the tensor `{name}` has no place here")));
-            }
-        }
-        self.model.values_mut().copy_from_slice(other.model().values());
-        self.notes.push(format!("starts from the weights of {}", other.name()));
-        Ok(())
-    }
-}
-
-/// The cell of a model; that of its first stack, should there be several.
-fn cell(description: &Description) -> Option<CellKind> {
-    description.layers.iter().find_map(|layer| match layer {
-        Layer::Recurrent(stack) => Some(stack.cell),
-        _ => None,
-    })
 }

@@ -12,6 +12,7 @@
 
 mod belongs;
 mod build;
+mod load;
 mod log;
 mod progress;
 mod save;
