@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
 use tensors::Tensor;
 
@@ -61,8 +62,18 @@ pub(crate) fn run(args: &args::Inspect, json: bool) -> Result<()> {
 /// A file of Recurve's, or of another program.
 fn inspect_file(args: &args::Inspect, json: bool) -> Result<()> {
     let options = super::import::options(&args.said)?;
-    // What is neither ours nor known is refused by the words for any safetensors file.
     let foreign = recurve_interop::open(&args.path, &options);
+    // What does not begin as our own files do, and cannot be opened, is refused by its own words.
+    let mut head = vec![];
+    if let Ok(file) = fs::File::open(&args.path) {
+        let _ = file.take(16).read_to_end(&mut head);
+    }
+    if head.len() == 16 && !recurve_interop::safetensors::is_beginning(&head) {
+        foreign.as_ref().map(|_| ()).map_err(|error| match error.kind() {
+            recurve_interop::Kind::Failed => Error::failed(error.to_string()),
+            _ => Error::usage(error.to_string()),
+        })?;
+    }
     let safetensors = foreign.as_ref().map_or(true, |f| f.contents.format == Format::Safetensors);
     if !safetensors {
         let foreign = foreign.map_err(imported::told)?;
