@@ -137,6 +137,14 @@ fn damaged(name: &str, bytes: &[u8]) {
         }
         altered[at] = bytes[at];
     }
+    // Numbers in the texts of a file: sizes that are not those of its tensors.
+    for at in (0..bytes.len()).filter(|at| bytes[*at].is_ascii_digit()) {
+        for digit in b"0123456789" {
+            altered[at] = *digit;
+            let _ = worst.attempt(name, &altered);
+        }
+        altered[at] = bytes[at];
+    }
     assert!(worst.refused > bytes.len());
     worst.say(&format!("{name}, {} bytes", bytes.len()));
 }

@@ -10,10 +10,10 @@ mod torch;
 pub(crate) use torch::read_back as read_torch;
 
 use crate::error::{Error, Result};
-use crate::tensors::Tensors;
+use crate::tensors::{Tensor, Tensors};
 use crate::{keras, onnx};
 use recurve_nn::{
-    CellKind, Connection, Description, Element, Initial, Layer, Merge, Model, Recurrent,
+    CellKind, Connection, Description, Element, Entries, Initial, Layer, Merge, Model, Recurrent,
 };
 
 /// The key of the text that holds the description.
@@ -95,6 +95,17 @@ pub(crate) fn from_json(text: &str, tensors: &Tensors) -> Result<Description> {
             "{layers} recurrent layers in {} tensors",
             tensors.len()
         )));
+    }
+    // Nor can it have more values than the tensors.
+    let held: usize = tensors.iter().map(Tensor::count).sum();
+    let wide = description.stacks().map(|stack| stack.hidden.max(stack.output())).max();
+    let needed = match wide {
+        Some(wide) if wide > held => wide,
+        _ => Entries::of(&description)?.len(),
+    };
+    if needed > held {
+        let text = format!("a description of {needed} values, of which the tensors hold {held}");
+        return Err(Error::damaged(text));
     }
     Ok(description)
 }

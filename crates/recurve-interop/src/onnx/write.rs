@@ -466,9 +466,15 @@ pub(super) fn read_back(
         let prefix = format!("{at}.{}", layer.name());
         match layer {
             Layer::Linear { outputs } => {
-                let weight =
-                    arrange::transposed(&read(&format!("{prefix}.weight"))?, widths[at], *outputs);
-                values.push((format!("{prefix}.weight"), weight));
+                let name = format!("{prefix}.weight");
+                let weight = read(&name)?;
+                if weight.len() != widths[at] * outputs {
+                    let (found, input) = (weight.len(), widths[at]);
+                    return Err(Error::damaged(format!(
+                        "{found} values for `{name}`, expected {input} times {outputs}"
+                    )));
+                }
+                values.push((name, arrange::transposed(&weight, widths[at], *outputs)));
                 values.push((format!("{prefix}.bias"), read(&format!("{prefix}.bias"))?));
             }
             Layer::Recurrent(stack) => {
