@@ -269,6 +269,10 @@ pub(super) fn conv<E: Element>(
                 product(engine, matrix, &kept.packed, Start::Bias(&bias), &mut to);
             }
             let to = &mut data[(at * w.shape[0] + group * filters) * places..][..filters * places];
+            if places == 1 {
+                to.copy_from_slice(&y);
+                continue;
+            }
             for (filter, to) in to.chunks_mut(places.max(1)).enumerate() {
                 for (place, to) in to.iter_mut().enumerate() {
                     *to = y[place * filters + filter];
@@ -281,23 +285,33 @@ pub(super) fn conv<E: Element>(
 
 /// For every output, the values under the taps: `[places, channels * taps]`.
 fn gather_taps<E: Element>(x: &[E], [rows, columns]: [Axis; 2], channels: usize, to: &mut [E]) {
-    let mut to = to.iter_mut();
     let place = |axis: Axis, output: usize, tap: usize| {
         let at = (output * axis.stride + tap * axis.dilation).checked_sub(axis.before);
         at.filter(|at| *at < axis.input)
     };
+    let mut lines = to.chunks_mut(columns.taps.max(1));
     for row in 0..rows.output {
         for column in 0..columns.output {
+            // Where taps lie side by side and none is outside, they are one piece of a line.
+            let first = place(columns, column, 0);
+            let last = place(columns, column, columns.taps.saturating_sub(1));
+            let whole = first.zip(last).filter(|_| columns.dilation == 1).map(|(first, _)| first);
             for channel in x.chunks(rows.input * columns.input).take(channels) {
                 for row_tap in 0..rows.taps {
+                    let Some(to) = lines.next() else { return };
                     let line = place(rows, row, row_tap);
-                    for tap in 0..columns.taps {
-                        let at = line.zip(place(columns, column, tap));
-                        let value = at
-                            .map_or(E::default(), |(line, at)| channel[line * columns.input + at]);
-                        if let Some(to) = to.next() {
-                            *to = value;
+                    let line = line.map(|line| &channel[line * columns.input..][..columns.input]);
+                    match (line, whole) {
+                        (Some(line), Some(first)) => {
+                            to.copy_from_slice(&line[first..][..to.len()]);
                         }
+                        (Some(line), None) => {
+                            for (tap, to) in to.iter_mut().enumerate() {
+                                let at = place(columns, column, tap);
+                                *to = at.map_or(E::default(), |at| line[at]);
+                            }
+                        }
+                        (None, _) => to.fill(E::default()),
                     }
                 }
             }

@@ -1,7 +1,7 @@
 //! A recurrent layer as an operator of a graph: as ONNX defines RNN, LSTM and GRU.
 //!
-//! With the functions that the cells of Recurve have, a layer runs on the engine. With others, or with
-//! limits on what goes into them, it runs on the plain steps of [`super::plain`].
+//! With the functions that the cells of Recurve can be given, and with limits on what goes into them, a layer runs
+//! on the engine. With others it runs on the plain steps of [`super::plain`].
 
 use super::function::Function;
 use super::plain::Plain;
@@ -9,7 +9,8 @@ use super::value::{Array, Value};
 use crate::arrange;
 use crate::error::{Error, Result};
 use recurve_nn::{
-    Batch, Bias, CellKind, Description, Element, Engine, Input, Mode, Model, Network, State,
+    Activation, Activations, Batch, Bias, CellKind, Description, Element, Engine, Input, Mode,
+    Model, Network, Recurrent, State,
 };
 use std::sync::Arc;
 
@@ -148,32 +149,42 @@ impl RecurrentOp {
         if self.directions == Directions::Both { 2 } else { 1 }
     }
 
-    /// The cell of Recurve that computes this layer, if there is one.
-    pub fn cell(&self, direction: usize, peepholes: bool) -> Option<CellKind> {
+    /// The layer of Recurve that computes one direction of this, if there is one; its bias is left open.
+    pub fn layer(&self, direction: usize, peepholes: bool, hidden: usize) -> Option<Recurrent> {
         let count = self.family.functions();
         let functions = self.functions.get(direction * count..(direction + 1) * count)?;
-        if self.clip.is_some() {
-            return None;
-        }
-        Some(match (self.family, functions) {
-            (Family::Rnn, [Function::Tanh]) => CellKind::RnnTanh,
-            (Family::Rnn, [Function::Relu]) => CellKind::RnnRelu,
-            (Family::Gru { reset_after: true }, [Function::Sigmoid, Function::Tanh]) => {
-                CellKind::Gru
+        let own = Activations::default();
+        let (cell, functions, standard) = match (self.family, functions) {
+            (Family::Rnn, [Function::Relu]) => {
+                return Some(self.clipped(Recurrent::new(CellKind::RnnRelu, hidden)));
             }
-            (Family::Gru { reset_after: false }, [Function::Sigmoid, Function::Tanh]) => {
-                CellKind::GruResetBefore
+            (Family::Rnn, [candidate]) => {
+                (CellKind::RnnTanh, Activations { candidate: activation(*candidate)?, ..own }, own)
             }
-            (Family::Lstm, [Function::Sigmoid, Function::Tanh, Function::Tanh]) => {
-                match (self.coupled, peepholes) {
+            (Family::Gru { reset_after }, [gate, candidate]) => {
+                let cell = if reset_after { CellKind::Gru } else { CellKind::GruResetBefore };
+                let (gate, candidate) = (activation(*gate)?, activation(*candidate)?);
+                (cell, Activations { gate, candidate, ..own }, own)
+            }
+            (Family::Lstm, [gate, candidate, output]) => {
+                let cell = match (self.coupled, peepholes) {
                     (false, false) => CellKind::Lstm,
                     (false, true) => CellKind::LstmPeephole,
                     (true, false) => CellKind::LstmCoupled,
                     (true, true) => CellKind::LstmCoupledPeephole,
-                }
+                };
+                let (gate, candidate) = (activation(*gate)?, activation(*candidate)?);
+                (cell, Activations { gate, candidate, output: activation(*output)? }, own)
             }
             _ => return None,
-        })
+        };
+        let mut layer = self.clipped(Recurrent::new(cell, hidden));
+        layer.activations = (functions != standard).then_some(functions);
+        Some(layer)
+    }
+
+    fn clipped(&self, layer: Recurrent) -> Recurrent {
+        Recurrent { clip_sums: self.clip.filter(|clip| clip.is_finite()), ..layer }
     }
 
     fn sizes(&self, inputs: &[Option<&Value<impl Element>>]) -> Result<Sizes> {
@@ -340,9 +351,10 @@ impl RecurrentOp {
         machine.directions.clear();
         for at in 0..sizes.directions {
             let own = self.direction(at, given, sizes);
-            let direction = match self.cell(at, !own.p.is_empty()) {
-                Some(cell) => {
-                    Direction::Engine(Box::new(OnEngine::new(engine, cell, &own, sizes, self)?))
+            let layer = self.layer(at, !own.p.is_empty(), sizes.hidden);
+            let direction = match layer.filter(|_| self.clip.is_none_or(|clip| clip > 0.0)) {
+                Some(layer) => {
+                    Direction::Engine(Box::new(OnEngine::new(engine, layer, &own, sizes, self)?))
                 }
                 None => Direction::Plain(Box::new(Plain::new(engine, self, at, sizes.hidden, own))),
             };
@@ -384,17 +396,35 @@ impl RecurrentOp {
     }
 }
 
+/// The activation of a cell that is exactly this function.
+fn activation(function: Function) -> Option<Activation> {
+    Some(match function {
+        Function::Sigmoid => Activation::Sigmoid,
+        Function::Tanh => Activation::Tanh,
+        Function::Relu => Activation::Relu,
+        Function::Softplus => Activation::Softplus,
+        Function::Softsign => Activation::Softsign,
+        Function::LeakyRelu(alpha) if alpha >= 0.0 => Activation::LeakyRelu { alpha },
+        Function::Elu(alpha) if alpha >= 0.0 => Activation::Elu { alpha },
+        Function::Affine(alpha, beta) => Activation::Affine { alpha, beta },
+        Function::ScaledTanh(alpha, beta) if alpha != 0.0 => Activation::ScaledTanh { alpha, beta },
+        Function::HardSigmoid(alpha, beta) => Activation::HardSigmoid { alpha, beta },
+        Function::Between(0.0, 6.0) => Activation::Relu6,
+        Function::Between(-1.0, 1.0) => Activation::HardTanh,
+        _ => return None,
+    })
+}
+
 impl<E: Element> OnEngine<E> {
     fn new(
         engine: Engine,
-        cell: CellKind,
+        layer: Recurrent,
         weights: &DirectionWeights,
         sizes: Sizes,
         op: &RecurrentOp,
     ) -> Result<Self> {
         let bias = if weights.b.is_empty() { Bias::None } else { Bias::Two };
-        let layer = recurve_nn::Recurrent::new(cell, sizes.hidden).bias(bias);
-        let description = Description::values(sizes.input).recurrent(layer);
+        let description = Description::values(sizes.input).recurrent(layer.bias(bias));
         let mut model = Model::<E>::new(description.clone())?;
         let h = sizes.hidden;
         let without_forget = |values: &[f64], columns: usize| -> Vec<f64> {
