@@ -2,6 +2,7 @@
 //!
 //! One program, so that the generic code of the library is compiled once for all of them.
 
+mod all_models;
 mod export;
 mod formats;
 mod keras;
