@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Commands that are shown and that this test leaves out, with the reason.
-const LEFT_OUT: [(&str, &str); 7] = [
+const LEFT_OUT: [(&str, &str); 9] = [
     ("recurve explore runs/latest", "it serves a page until Ctrl-C; tests/explore.rs does that"),
     ("cargo test", "it would run this test"),
     ("cargo install", "it builds the program that is tested here"),
     ("cargo xtask", "it is a chore of the checks around the tests"),
     (".ci/run", "it would run this test"),
+    (".ci/frameworks", "it installs other frameworks; .ci/run runs it"),
+    ("fuzz/run", "it builds a workspace of its own and fuzzes for as long as it is asked to"),
     ("recurve bench", "it measures for as long as it is asked to"),
     (
         "cargo run --release -p recurve --example adding",
