@@ -33,7 +33,8 @@ fn drawn(cells: &[CellKind]) -> Vec<Description> {
             stack = stack.bidirectional();
         }
         if cell == CellKind::Lstm && stack.hidden > 1 && draw(2) == 1 {
-            stack = stack.projection(1 + draw(stack.hidden as u64 - 1));
+            let width = 1 + draw(stack.hidden as u64 - 1);
+            stack = stack.projection(width);
         }
         let model = match draw(2) {
             0 => Description::values(1 + draw(9)),
