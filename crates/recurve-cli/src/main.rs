@@ -48,6 +48,7 @@ fn run(verb: &Verb, json: bool) -> Result<u8> {
         Verb::Explore(args) => verbs::explore::run(args, json)?,
         Verb::Tag(args) => verbs::tag::run(args, json)?,
         Verb::Transcribe(args) => verbs::transcribe::run(args, json)?,
+        Verb::Translate(args) => verbs::translate::run(args, json)?,
         Verb::Export(args) => verbs::export::run(args, json)?,
         Verb::Import(args) => verbs::import::run(args, json)?,
         Verb::Diff(args) => return verbs::diff::run(args, json),

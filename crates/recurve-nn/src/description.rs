@@ -10,6 +10,7 @@ pub use sequence::{Attention, Positions, Tcn, Transformer};
 pub use stacking::{Connection, Initial, Merge};
 
 use crate::error::{Error, Result};
+use crate::seq2seq::{Decoder, Seq2SeqDescription};
 use serde::{Deserialize, Serialize};
 use sound::{output_width, positive};
 use stacking::is_default;
@@ -102,6 +103,9 @@ pub enum Layer {
     /// Passes on a score for each label at each step, and owns those of one label after another, which
     /// belong to the loss: a conditional random field (Lafferty, McCallum, Pereira 2001).
     Transitions,
+    /// Looks at all steps and writes a sequence of its own: the layers below are the encoder of a
+    /// [`Seq2Seq`](crate::seq2seq::Seq2Seq).
+    Decoder(Decoder),
 }
 
 impl Layer {
@@ -147,6 +151,7 @@ impl Layer {
             Self::Linear { .. } => "linear",
             Self::Words { .. } => "words",
             Self::Transitions => "transitions",
+            Self::Decoder(_) => "decoder",
         }
     }
 }
@@ -441,6 +446,11 @@ impl Description {
     pub fn transitions(self) -> Self {
         self.with(Layer::Transitions)
     }
+    /// The same with a decoder on top, which comes last.
+    #[must_use]
+    pub fn decoder(self, decoder: Decoder) -> Self {
+        self.with(Layer::Decoder(decoder))
+    }
     /// The same with vectors of words and their letters on top.
     #[must_use]
     pub fn word_vectors(self, width: usize, letter_width: usize, letter_hidden: usize) -> Self {
@@ -507,6 +517,9 @@ impl Description {
             if *layer == Layer::Transitions && (pooled || at + 1 < self.layers.len()) {
                 return refuse("transitions come last, and need every step");
             }
+            if matches!(layer, Layer::Decoder(_)) && (pooled || at + 1 < self.layers.len()) {
+                return refuse("a decoder comes last, and looks at every step");
+            }
             if let Layer::Pool { by: Pooling::Last } = layer
                 && let Some(stack) = merged
             {
@@ -534,7 +547,17 @@ impl Description {
         if tokens {
             return Err(Error::new(first));
         }
+        if let Some(pair) = self.seq2seq() {
+            pair.check()?;
+        }
         Ok(widths)
+    }
+
+    /// The encoder and the decoder, where there is one.
+    pub fn seq2seq(&self) -> Option<Seq2SeqDescription> {
+        let (Layer::Decoder(decoder), below) = self.layers.split_last()? else { return None };
+        let encoder = Self { input: self.input, layers: below.to_vec() };
+        Some(Seq2SeqDescription { encoder, decoder: decoder.clone() })
     }
 
     /// As [`Layer::states`], of all layers.

@@ -14,6 +14,7 @@ use crate::layers::{
 };
 use crate::memory::Memory;
 use crate::parameters::Entries;
+use crate::seq2seq::Seq2Seq;
 use crate::state::State;
 use check::{check_int8, check_precision, check_sizes};
 use read::{Read, signal};
@@ -53,6 +54,8 @@ pub struct Network<E: Element> {
     output: Flow<E>,
     /// Where the scores of one label after another are, and what they are.
     transitions: (Range<usize>, Vec<E>),
+    /// All of a model whose last layer is a decoder; there are no other nodes then.
+    seq2seq: Option<Box<Seq2Seq<E>>>,
 }
 
 /// What the weights of a network are ready for.
@@ -74,11 +77,14 @@ impl<E: Element> Network<E> {
         check_int8(description, engine.precision())?;
         let entries = Entries::of(description)?;
         let mut nodes: Vec<Box<dyn Node<E>>> = vec![];
-        let names = description.layers.iter().enumerate();
+        let pair = description.seq2seq();
+        let seq2seq = pair.as_ref().map(|pair| Seq2Seq::new(pair, engine)).transpose()?;
+        let layers = if pair.is_some() { &[] } else { &description.layers[..] };
+        let names = layers.iter().enumerate();
         let names = names.map(|(at, layer)| format!("{at}.{}", layer.name())).collect();
         let (mut states, mut pooled, mut ends) = (0, false, Ends::default());
         let mut transitions = 0..0;
-        for (at, layer) in description.layers.iter().enumerate() {
+        for (at, layer) in layers.iter().enumerate() {
             let (input, output) = (widths[at], widths[at + 1]);
             let range = |name: &str| {
                 entries.get(&format!("{at}.{name}")).map_or(0..0, |entry| entry.range.clone())
@@ -144,6 +150,7 @@ impl<E: Element> Network<E> {
                     transitions = range("transitions.weight");
                     Box::new(Transitions::new(engine, transitions.clone(), output))
                 }
+                Layer::Decoder(_) => unreachable!("a model with a decoder has no nodes"),
                 Layer::Linear { outputs } => {
                     ends = Ends::default();
                     let (weight, bias) = (range("linear.weight"), range("linear.bias"));
@@ -172,6 +179,7 @@ impl<E: Element> Network<E> {
             mode: Mode::Infer,
             output: Flow::tight(widths[widths.len() - 1]),
             transitions: (transitions, vec![]),
+            seq2seq: seq2seq.map(Box::new),
         })
     }
 
@@ -183,6 +191,9 @@ impl<E: Element> Network<E> {
     pub fn load(&mut self, values: &[E], backward: bool) {
         assert_eq!(values.len(), self.parameters, "the weights are those of the description");
         let backward = backward && self.precision != Precision::Int8;
+        if let Some(pair) = &mut self.seq2seq {
+            pair.load(values);
+        }
         for (node, name) in self.nodes.iter_mut().zip(&self.names) {
             let _span = span(name);
             let _span = span("pack");
@@ -207,6 +218,11 @@ impl<E: Element> Network<E> {
     pub fn transitions(&self) -> Option<(&[E], Range<usize>)> {
         let (range, values) = &self.transitions;
         (!range.is_empty()).then(|| (values.as_slice(), range.clone()))
+    }
+    /// The encoder and the decoder of a model whose last layer is a decoder: it is what reads and writes then,
+    /// and [`Network::forward`] and its like are refused.
+    pub fn seq2seq(&mut self) -> Option<&mut Seq2Seq<E>> {
+        self.seq2seq.as_deref_mut()
     }
     /// Values in an output row.
     pub fn output_width(&self) -> usize {
@@ -358,6 +374,10 @@ impl<E: Element> Network<E> {
         self.mode = Mode::Infer;
         if self.ready == Ready::Nothing {
             return Err(Error::new("the network has no weights yet; load them first"));
+        }
+        if self.seq2seq.is_some() {
+            let text = "a model with a decoder writes sequences; use it by Network::seq2seq";
+            return Err(Error::new(text));
         }
         if (self.precision, self.memory) == (Precision::Bf16, Memory::Low) && mode != Mode::Infer {
             return Err(Error::new(

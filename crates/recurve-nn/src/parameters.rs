@@ -75,6 +75,9 @@ impl Entries {
     /// Where the description is not sound.
     pub fn of(description: &Description) -> Result<Self> {
         let widths = description.widths()?;
+        if let Some(pair) = description.seq2seq() {
+            return Self::of_seq2seq(&pair);
+        }
         let mut to = Self { entries: vec![] };
         for (at, layer) in description.layers.iter().enumerate() {
             let (input, output) = (widths[at], widths[at + 1]);
@@ -121,7 +124,7 @@ impl Entries {
                     let shape = [output + 2, output];
                     to.add(format!("{at}.transitions.weight"), &shape, Role::LinearBias)?;
                 }
-                Layer::Dropout { .. } | Layer::Pool { .. } => {}
+                Layer::Dropout { .. } | Layer::Pool { .. } | Layer::Decoder(_) => {}
             }
         }
         Ok(to)

@@ -129,6 +129,10 @@ fn check(description: &Description) -> Result<()> {
                 let text = "a model that reads words with their letters runs over whole sentences; it cannot run step by step";
                 return Err(Error::new(text));
             }
+            Layer::Decoder(_) => {
+                let text = "a decoder looks at a whole sequence before it writes; it cannot run step by step";
+                return Err(Error::new(text));
+            }
             Layer::Recurrent(stack) if stack.bidirectional => {
                 let text = "a bidirectional layer reads from the end of a sequence; it cannot run step by step";
                 return Err(Error::new(text));

@@ -13,7 +13,7 @@ pub(crate) use machine::{Bench, Doctor, Lengths, Memory, Mode, Stages};
 #[cfg(feature = "explore")]
 pub(crate) use running::Explore;
 pub(crate) use running::{
-    Eval, Forecast, Frames, Generate, Part, Predict, Stream, Tag, Transcribe,
+    Eval, Forecast, Frames, Generate, Part, Predict, Stream, Tag, Transcribe, Translate,
 };
 pub(crate) use training::{Compare, Config, Data, DataVerb, Experiment, Reproduce, Train};
 
@@ -65,6 +65,8 @@ pub(crate) enum Verb {
     Tag(Tag),
     /// Write the text of every sequence of a file or folder.
     Transcribe(Transcribe),
+    /// Write a target for every line of standard input.
+    Translate(Translate),
     /// List the data sets that are known by name, or get one.
     Data(Data),
     /// Train a published result again, and print ours beside it.

@@ -149,6 +149,24 @@ pub(crate) struct Transcribe {
     pub(crate) threads: Threads,
 }
 
+/// `recurve translate`
+#[derive(Debug, Args)]
+pub(crate) struct Translate {
+    /// A run folder, such as runs/latest, or a model.safetensors.
+    pub(crate) run: PathBuf,
+    /// How many beginnings of the target are kept at every symbol.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) beam: u32,
+    /// How many targets to write for each line, the best first.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) best: u32,
+    /// The power of the length that scores are divided by; 0 prefers short targets.
+    #[arg(long, value_name = "POWER", default_value_t = 1.0)]
+    pub(crate) length_power: f64,
+    #[command(flatten)]
+    pub(crate) threads: Threads,
+}
+
 /// `recurve explore`
 #[cfg(feature = "explore")]
 #[derive(Debug, Args)]

@@ -15,5 +15,6 @@ mod page;
 mod tags;
 mod texts;
 mod training;
+mod translations;
 
 pub(crate) use training::{Took, commands, headline, write};

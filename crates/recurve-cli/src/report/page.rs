@@ -219,7 +219,7 @@ fn put(html: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 /// Text that means itself inside elements and quoted attributes.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -2,7 +2,7 @@
 
 use super::chart::{Chart, Line, Look, whole};
 use super::page::{Block, Figure, Page, Section};
-use super::{classes, forecast, language, numbers, tags, texts};
+use super::{classes, forecast, language, numbers, tags, texts, translations};
 use crate::console;
 use recurve_train::error::Result;
 use recurve_train::model_file::ModelFile;
@@ -79,6 +79,7 @@ fn page(folder: &RunFolder, report: &Report, file: ModelFile, took: Took) -> Res
         Evaluation::Regress(result) => numbers::whole(result, &file)?,
         Evaluation::Tag(result) => tags::whole(result, &file),
         Evaluation::Transcribe(result) => texts::whole(result, &file),
+        Evaluation::Translate(result) => translations::whole(result, &file),
     };
     sections.push(training(folder, report)?);
     sections.push(Section {
@@ -276,6 +277,11 @@ pub(crate) fn commands(run: &str, evaluation: &Evaluation) -> Vec<(String, &'sta
         Evaluation::Transcribe(_) => vec![
             (format!("recurve transcribe {run} new-data"), "the text of every sequence"),
             (format!("recurve predict {run} new-data"), "the same as CSV"),
+            (format!("recurve eval {run}"), "these measures again"),
+        ],
+        Evaluation::Translate(_) => vec![
+            (format!("recurve translate {run} < sources"), "a target for every line"),
+            (format!("recurve predict {run} new-data"), "the targets of a file as CSV"),
             (format!("recurve eval {run}"), "these measures again"),
         ],
     }

@@ -24,6 +24,7 @@ pub(crate) mod stream;
 pub(crate) mod tag;
 pub(crate) mod train;
 pub(crate) mod transcribe;
+pub(crate) mod translate;
 
 use crate::args::Threads;
 use recurve_nn::Engine;

@@ -49,6 +49,7 @@ pub(super) fn output_width(layer: &Layer, width: usize) -> Result<usize> {
             carried(&attention.state_sizes(width)).map(|()| width)
         }
         Layer::Pool { .. } | Layer::LayerNorm | Layer::Transitions => Ok(width),
+        Layer::Decoder(decoder) => positive(decoder.vocabulary, "decoder vocabulary"),
         Layer::Words { width, letter_width, letter_hidden } => {
             positive(*letter_width, "letter width")?;
             within(letter_hidden + 1, "letter hidden", MOST_VALUES)?;

@@ -18,7 +18,12 @@
 //! do; what does not depend on the step before (projections of the source, the output, gradients of all
 //! weights but those of the cells) is formed for all steps together.
 //!
+//! In a [`Description`] a decoder is the last layer ([`Description::decoder`]): so weights, files and checks are
+//! those of every model, and [`Network::seq2seq`] gives what runs it.
+//!
 //! [`Description`]: crate::Description
+//! [`Description::decoder`]: crate::Description::decoder
+//! [`Network::seq2seq`]: crate::Network::seq2seq
 
 mod attend;
 mod backward;
@@ -177,6 +182,18 @@ impl<E: Element> Seq2Seq<E> {
     /// Names, shapes and places of its weights.
     pub fn entries(&self) -> &Entries {
         &self.entries
+    }
+    /// Its instructions and threads.
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+    /// The order in which the rows of a target for `sequences` sources will come.
+    ///
+    /// # Errors
+    /// Where the target does not fit the model.
+    pub fn prepare(&mut self, sequences: usize, target: Target<'_>) -> Result<&Order> {
+        self.take(sequences, target)?;
+        Ok(&self.order)
     }
     /// The order of the rows of the last [`Seq2Seq::learn`] or [`Seq2Seq::forward`].
     pub fn order(&self) -> &Order {

@@ -3,7 +3,7 @@
 //! One table serves the check of what a person sets, the nearest key for a misspelt one and the
 //! comments of a written configuration.
 
-use super::Task;
+use super::{AttentionKind, Task};
 use recurve_nn::{Connection, Initial, Merge};
 
 /// A key of the configuration.
@@ -61,8 +61,9 @@ const fn text(name: &'static str, expects: Expects, about: &'static str) -> Key 
     Key { name, expects, tasks: &[Task::Language], about }
 }
 
-const SEQUENCES: &[Task] = &[Task::Classify, Task::Regress, Task::Transcribe];
-const TEXTS: &[Task] = &[Task::Classify, Task::Regress];
+const SEQUENCES: &[Task] = &[Task::Classify, Task::Regress, Task::Transcribe, Task::Translate];
+const TEXTS: &[Task] = &[Task::Classify, Task::Regress, Task::Translate];
+const WRITES: &[Task] = &[Task::Translate];
 
 const fn of(
     tasks: &'static [Task],
@@ -76,7 +77,7 @@ const fn of(
 const KEYS: &[Key] = &[
     key(
         "data.task",
-        Choice(&["forecast", "language", "classify", "regress", "tag", "transcribe"]),
+        Choice(&["forecast", "language", "classify", "regress", "tag", "transcribe", "translate"]),
         "what is learned: what comes next in a table or a text, or an answer to each sequence",
     ),
     of(
@@ -87,7 +88,7 @@ const KEYS: &[Key] = &[
     ),
     of(SEQUENCES, "data.id", Text, "the column that names the sequence of a row"),
     of(
-        &[Task::Forecast, Task::Classify, Task::Regress, Task::Transcribe],
+        &[Task::Forecast, Task::Classify, Task::Regress, Task::Transcribe, Task::Translate],
         "data.time",
         Text,
         "the time column; in a forecast \"none\" takes every row as one step",
@@ -100,7 +101,7 @@ const KEYS: &[Key] = &[
     ),
     of(TEXTS, "data.text", Text, "the column of the text that is read"),
     of(
-        &[Task::Classify, Task::Transcribe],
+        &[Task::Classify, Task::Transcribe, Task::Translate],
         "data.label",
         Text,
         "the column of the class or text; of a folder of sound \"folder\" or \"name\" (up to the first _)",
@@ -114,9 +115,9 @@ const KEYS: &[Key] = &[
     of(&[Task::Tag], "data.word", Whole, "the column of the word, from 1"),
     of(&[Task::Tag], "data.tag", Whole, "the column of the tag, from 1"),
     of(
-        &[Task::Transcribe],
+        &[Task::Transcribe, Task::Translate],
         "data.symbols",
-        Choice(&["characters", "words"]),
+        Choice(&["characters", "words", "spaced"]),
         "what a symbol of the text is",
     ),
     of(&[Task::Regress], "data.remaining", Flag, "learn how many steps of a sequence are left"),
@@ -124,15 +125,20 @@ const KEYS: &[Key] = &[
     of(&[Task::Regress], "data.per_step", Flag, "whether every step has a target of its own"),
     of(SEQUENCES, "data.group", Text, "sequences that agree in this column stay in one part"),
     of(SEQUENCES, "data.split", Text, "the column that says train, validation or test"),
-    of(TEXTS, "data.tokens", Choice(&["words", "characters"]), "what a token of a text is"),
     of(
-        &[Task::Classify, Task::Regress, Task::Tag],
+        TEXTS,
+        "data.tokens",
+        Choice(&["words", "characters", "spaced"]),
+        "what a token of a text is; spaced is what stands between blanks, as it is",
+    ),
+    of(
+        &[Task::Classify, Task::Regress, Task::Tag, Task::Translate],
         "data.min_count",
         Whole,
         "rarer tokens are all the same unknown one",
     ),
     of(
-        &[Task::Classify, Task::Regress, Task::Tag],
+        &[Task::Classify, Task::Regress, Task::Tag, Task::Translate],
         "data.vectors",
         Text,
         "a file of word vectors to begin with (GloVe, word2vec text)",
@@ -157,7 +163,7 @@ const KEYS: &[Key] = &[
     table("data.difference", Flag, "learn the change from row to row"),
     table("data.seasonal_difference", Flag, "learn the change from season to season"),
     of(
-        &[Task::Forecast, Task::Classify, Task::Regress, Task::Transcribe],
+        &[Task::Forecast, Task::Classify, Task::Regress, Task::Transcribe, Task::Translate],
         "data.scaler",
         Choice(&["standard", "min-max", "none"]),
         "how columns are scaled, fitted on the training part",
@@ -166,18 +172,30 @@ const KEYS: &[Key] = &[
     table("data.input", Whole, "rows read before a forecast"),
     table("data.horizon", Whole, "rows forecast at once"),
     of(
-        &[Task::Forecast, Task::Classify, Task::Regress, Task::Tag, Task::Transcribe],
+        &[
+            Task::Forecast,
+            Task::Classify,
+            Task::Regress,
+            Task::Tag,
+            Task::Transcribe,
+            Task::Translate,
+        ],
         "data.test",
         Size,
         "the part looked at once: rows or sequences (24) or a fraction (0.15); of a table the last",
     ),
     of(
-        &[Task::Classify, Task::Regress, Task::Tag, Task::Transcribe],
+        &[Task::Classify, Task::Regress, Task::Tag, Task::Transcribe, Task::Translate],
         "data.test_file",
         Text,
         "a file that is the test part",
     ),
-    of(&[Task::Tag], "data.validation_file", Text, "a file that is the validation part"),
+    of(
+        &[Task::Classify, Task::Regress, Task::Tag, Task::Transcribe, Task::Translate],
+        "data.validation_file",
+        Text,
+        "a file that is the validation part",
+    ),
     of(
         &[Task::Regress],
         "data.test_answers",
@@ -270,7 +288,7 @@ const KEYS: &[Key] = &[
     ),
     table("model.relative", Flag, "read and forecast relative to the last row of the window"),
     of(
-        &[Task::Language, Task::Classify, Task::Regress, Task::Tag],
+        &[Task::Language, Task::Classify, Task::Regress, Task::Tag, Task::Translate],
         "model.embedding",
         Whole,
         "width of the token vectors",
@@ -280,6 +298,19 @@ const KEYS: &[Key] = &[
         "model.letters",
         Whole,
         "units of each direction over the letters of a word; 0 leaves the letters out",
+    ),
+    of(
+        WRITES,
+        "model.attention",
+        Choice(AttentionKind::NAMES),
+        "how the decoder scores the steps of the source",
+    ),
+    of(WRITES, "model.input_feeding", Flag, "the decoder reads what it looked at a step before"),
+    of(
+        WRITES,
+        "train.scheduled_sampling",
+        Number,
+        "share of symbols that the decoder reads as it wrote them, reached at the last epoch",
     ),
     key("train.seed", Whole, "seed of weights, order and dropout"),
     key("train.epochs", Whole, "the most epochs"),
@@ -345,7 +376,7 @@ const KEYS: &[Key] = &[
     key(
         "loss.kind",
         Choice(&["cross-entropy", "mse", "mae", "huber", "crf", "ctc"]),
-        "mse, mae or huber for numbers, cross-entropy for language, classes or tags, crf for tags, ctc for texts",
+        "mse, mae or huber for numbers, cross-entropy for language, classes, tags or translations, crf for tags, ctc for texts",
     ),
     key("loss.label_smoothing", Number, "probability spread over all tokens"),
     key("loss.delta", Number, "where the parabola becomes a line"),

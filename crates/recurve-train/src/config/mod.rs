@@ -139,6 +139,34 @@ pub struct ModelConfig {
     /// Units of each direction over the letters of a word; 0 leaves the letters out; taggers only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub letters: Option<usize>,
+    /// How the decoder scores the steps of the source; translations only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attention: Option<AttentionKind>,
+    /// Whether the decoder reads what it looked at a step before; translations only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_feeding: Option<bool>,
+}
+
+/// How a decoder scores the steps of its source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttentionKind {
+    /// The product with its state.
+    Dot,
+    /// The product with weights between.
+    General,
+    /// A layer over both.
+    Additive,
+    /// Four products of projections.
+    MultiHead,
+    /// As additive, and with what the step before looked at.
+    Location,
+}
+
+impl AttentionKind {
+    /// The names in files.
+    pub const NAMES: &'static [&'static str] =
+        &["dot", "general", "additive", "multi-head", "location"];
 }
 
 /// How the model is trained.
@@ -170,6 +198,10 @@ pub struct TrainConfig {
     pub checkpoint_steps: u64,
     /// Steps between lines of `log.jsonl` within an epoch; 0 for none.
     pub log_steps: u64,
+    /// The share of symbols that a decoder reads as it wrote them itself, at the last epoch; translations
+    /// only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduled_sampling: Option<f64>,
 }
 
 /// The numbers that matrix products multiply in training.
@@ -276,6 +308,8 @@ impl Config {
                 relative: Some(true),
                 embedding: None,
                 letters: None,
+                attention: None,
+                input_feeding: None,
             },
             train: TrainConfig {
                 seed: 1,
@@ -289,6 +323,7 @@ impl Config {
                 checkpoint_seconds: 30.0,
                 checkpoint_steps: 0,
                 log_steps: 100,
+                scheduled_sampling: None,
             },
             optimiser: adamw(2e-3, 1e-2),
             schedule: ScheduleConfig::Cosine { warmup_steps: 0, final_factor: 0.01 },
@@ -330,6 +365,7 @@ impl Config {
             ("model.recurrent_dropout", self.model.recurrent_dropout, 0.0..1.0),
             ("model.candidate_dropout", self.model.candidate_dropout, 0.0..1.0),
             ("train.checkpoint_seconds", self.train.checkpoint_seconds, 0.0..1e9),
+            ("train.scheduled_sampling", self.train.scheduled_sampling.unwrap_or(0.0), 0.0..1.0),
             ("initialise.forget_bias", self.initialise.forget_bias, -1e3..1e3),
         ];
         for (key, value, range) in numbers {

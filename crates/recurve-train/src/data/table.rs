@@ -28,6 +28,8 @@ pub struct Table {
     columns: Vec<String>,
     rows: Vec<StringRecord>,
     lines: Vec<usize>,
+    /// The row that names the columns, and its line.
+    head: Option<(StringRecord, usize)>,
 }
 
 impl Table {
@@ -69,10 +71,7 @@ impl Table {
         } else {
             (0..first.len()).map(numbered).collect()
         };
-        if header {
-            rows.remove(0);
-            lines.remove(0);
-        }
+        let head = header.then(|| (rows.remove(0), lines.remove(0)));
         if rows.is_empty() {
             return Err(Error::usage(format!(
                 "{name}: the file holds a header but no rows; expected one row per time step"
@@ -87,7 +86,18 @@ impl Table {
                 )));
             }
         }
-        Ok(Self { name: name.to_owned(), separator, header, columns, rows, lines })
+        Ok(Self { name: name.to_owned(), separator, header, columns, rows, lines, head })
+    }
+
+    /// The same where the first row names no columns, although it holds texts only.
+    pub(crate) fn unnamed(mut self) -> Self {
+        if let Some((row, line)) = self.head.take() {
+            self.columns = (1..=row.len()).map(|at| format!("column {at}")).collect();
+            self.rows.insert(0, row);
+            self.lines.insert(0, line);
+            self.header = false;
+        }
+        self
     }
 
     /// The file name as it was given.

@@ -22,6 +22,8 @@ pub enum TokenKind {
     Words,
     /// A character.
     Characters,
+    /// What stands between blanks, as it is: phones, or text that was cut before.
+    Spaced,
 }
 
 impl TokenKind {
@@ -30,6 +32,15 @@ impl TokenKind {
         match self {
             Self::Characters => text.chars().map(String::from).collect(),
             Self::Words => words(text),
+            Self::Spaced => text.split_whitespace().map(str::to_owned).collect(),
+        }
+    }
+
+    /// What joins tokens to a text again.
+    pub fn joint(self) -> &'static str {
+        match self {
+            Self::Characters => "",
+            Self::Words | Self::Spaced => " ",
         }
     }
 }

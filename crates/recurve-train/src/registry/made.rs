@@ -19,6 +19,7 @@ pub(super) const MADE: &[Made] = &[
     ("adding", "two marked numbers among fifty are to be added: regress", adding),
     ("gestures", "movements of a sensor in two directions, four kinds: classify", gestures),
     ("machines", "two sensors of machines that wear out: regress", machines),
+    ("spelling", "made-up words and how they sound: translate", spelling),
     ("talk", "sentences with names of persons and places: tag", talk),
     ("whistles", "words whistled in three tones: transcribe", whistles),
 ];
@@ -121,6 +122,49 @@ fn talk() -> Files {
         text += ".\tO\n\n";
     }
     vec![("talk.conll".to_owned(), text.into_bytes())]
+}
+
+/// Pairs between a tab: words of an invented language, and their sounds between blanks. Some letters sound by
+/// what stands beside them, two may be one sound, and the last e is not heard.
+fn spelling() -> Files {
+    let mut rng = generator(1, "spelling");
+    let mut pick = |count: usize| rng.random_range(0..count as u64) as usize;
+    let (mut words, mut text) = (std::collections::BTreeSet::new(), "word\tsounds\n".to_owned());
+    while words.len() < 600 {
+        let mut word = String::new();
+        for _ in 0..2 + pick(3) {
+            word += ["b", "c", "d", "g", "l", "m", "sh", "s", "t", "th"][pick(10)];
+            word += ["a", "e", "i", "o", "u", "aa", "oo"][pick(7)];
+        }
+        word += ["", "", "n", "t", "re"][pick(5)];
+        if words.insert(word.clone()) {
+            let _ = writeln!(text, "{word}\t{}", sounds(&word).join(" "));
+        }
+    }
+    vec![("spelling.tsv".to_owned(), text.into_bytes())]
+}
+
+fn sounds(word: &str) -> Vec<&str> {
+    let (mut rest, mut found) = (word, vec![]);
+    while let Some(first) = rest.get(..1) {
+        let two = rest.get(..2).unwrap_or("");
+        let soft = rest[1..].starts_with(['e', 'i']);
+        let (sound, length) = match (two, first) {
+            ("sh", _) => ("ʃ", 2),
+            ("th", _) => ("θ", 2),
+            ("aa", _) => ("aː", 2),
+            ("oo", _) => ("uː", 2),
+            (_, "c") => (if soft { "s" } else { "k" }, 1),
+            (_, "g") => (if soft { "ʒ" } else { "g" }, 1),
+            ("e", _) => ("", 1),
+            (_, other) => (other, 1),
+        };
+        if !sound.is_empty() {
+            found.push(sound);
+        }
+        rest = &rest[length..];
+    }
+    found
 }
 
 /// WAV files and a table of them: each letter is a tone of its own, of unequal length.

@@ -7,7 +7,9 @@
 //! `config/keys.rs`, and what the report page of the program shows of it.
 
 use super::sequences::SequenceReader;
-use super::{Definition, Report, classify, forecast, language, regress, tag, transcribe};
+use super::{
+    Definition, Report, classify, forecast, language, regress, tag, transcribe, translate,
+};
 use crate::data::{DataPlan, SequenceOptions, TableOptions, TagReader, TextOptions, Vocabulary};
 use crate::error::{Error, Result};
 use recurve_nn::InputKind;
@@ -31,17 +33,20 @@ pub enum Task {
     Tag,
     /// The text of a longer sequence.
     Transcribe,
+    /// A sequence for a sequence.
+    Translate,
 }
 
 impl Task {
     /// All tasks.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Forecast,
         Self::Language,
         Self::Classify,
         Self::Regress,
         Self::Tag,
         Self::Transcribe,
+        Self::Translate,
     ];
 
     /// Its name in files and on the command line.
@@ -53,6 +58,7 @@ impl Task {
             Self::Regress => "regress",
             Self::Tag => "tag",
             Self::Transcribe => "transcribe",
+            Self::Translate => "translate",
         }
     }
 
@@ -65,6 +71,7 @@ impl Task {
             Self::Regress => &regress::Definition,
             Self::Tag => &tag::Definition,
             Self::Transcribe => &transcribe::Definition,
+            Self::Translate => &translate::Definition,
         }
     }
 
@@ -109,6 +116,8 @@ pub enum DataConfig {
     Tag(tag::TagOptions),
     /// Sequences to texts.
     Transcribe(SequenceOptions),
+    /// Sequences to sequences.
+    Translate(SequenceOptions),
 }
 
 impl DataConfig {
@@ -121,6 +130,7 @@ impl DataConfig {
             Self::Regress(_) => Task::Regress,
             Self::Tag(_) => Task::Tag,
             Self::Transcribe(_) => Task::Transcribe,
+            Self::Translate(_) => Task::Translate,
         }
     }
 }
@@ -190,6 +200,8 @@ pub enum Evaluation {
     Tag(tag::TagReport),
     /// Of a transcriber.
     Transcribe(transcribe::TranscribeReport),
+    /// Of a translator.
+    Translate(translate::TranslateReport),
 }
 
 impl Evaluation {
@@ -202,6 +214,7 @@ impl Evaluation {
             Self::Regress(report) => report,
             Self::Tag(report) => report,
             Self::Transcribe(report) => report,
+            Self::Translate(report) => report,
         }
     }
 }

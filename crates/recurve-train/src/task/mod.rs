@@ -16,6 +16,7 @@ mod regress;
 mod sequences;
 mod tag;
 mod transcribe;
+mod translate;
 
 pub use classify::{ClassPrediction, ClassReport, Classifier, ClassifyReport};
 pub use forecast::{
@@ -24,9 +25,10 @@ pub use forecast::{
 pub use language::{GenerateOptions, LanguageModel, LanguageReport, LanguageStream};
 pub use list::{DataConfig, Evaluation, Reader, Task};
 pub use regress::{RegressPrediction, RegressReport, RegressScores, RegressTarget, Regressor};
-pub use sequences::{Answers, Number, SequenceReader};
+pub use sequences::{Answers, Number, SequenceReader, Written};
 pub use tag::{SpanScores, TagOptions, TagReport, TagScores, TaggedWord, Tagger};
 pub use transcribe::{Alignment, BEAM, TranscribeReport, Transcriber, Transcription};
+pub use translate::{Attended, Search, TranslateReport, Translation, Translator};
 
 use crate::config::Config;
 use crate::data::{Part, Position};

@@ -90,6 +90,8 @@ pub struct SequenceOptions {
     pub validation: Option<SplitSize>,
     /// The part that is looked at once.
     pub test: Option<SplitSize>,
+    /// A file that is the validation part.
+    pub validation_file: Option<String>,
     /// A file that is the test part.
     pub test_file: Option<String>,
     /// A file with one number per sequence of the test file: the target after its last step.

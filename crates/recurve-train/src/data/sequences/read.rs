@@ -2,7 +2,7 @@
 
 use super::source::{Source, Wanted, wav_files};
 use super::{Layout, Raw, Sequence, Sequences, audio, tables, ts};
-use crate::data::{Table, read_bytes, shown, utf8};
+use crate::data::{read_bytes, shown, utf8};
 use crate::error::{Error, Result};
 use std::path::Path;
 
@@ -28,7 +28,7 @@ impl Source {
         let bytes = read_bytes(path)?;
         let text = utf8(&name, &bytes)?;
         if self.layout != Layout::Ts {
-            return tables::read(self, path, &Table::parse(&name, text)?, needed);
+            return tables::read(self, path, &self.table(&name, text)?, needed);
         }
         let mut found = ts::read(&name, text)?;
         if needed && let Some(item) = found.items.iter().find(|item| item.label.is_none()) {

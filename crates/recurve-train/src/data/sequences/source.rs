@@ -20,6 +20,20 @@ const TEXTS: [&str; 7] =
     ["text", "sentence", "review", "message", "document", "transcript", "transcription"];
 const FILES: [&str; 5] = ["file", "path", "filename", "audio", "wav"];
 
+const SOURCES: [&str; 8] =
+    ["source", "src", "word", "spelling", "grapheme", "graphemes", "input", "from"];
+const WRITTEN: [&str; 9] = [
+    "target",
+    "tgt",
+    "translation",
+    "caption",
+    "phones",
+    "phonemes",
+    "pronunciation",
+    "output",
+    "to",
+];
+
 /// What kind of answer is learned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -28,6 +42,8 @@ pub enum Wanted {
     Class,
     /// A text.
     Text,
+    /// A text that is no record of what is read, but is written about it.
+    Written,
     /// Numbers.
     Numbers,
 }
@@ -101,7 +117,10 @@ impl Source {
         if options.layout.map_or(ts::is_ts(text), |layout| layout == Layout::Ts) {
             return source.only(options);
         }
-        let table = Table::parse(&name, text)?;
+        let mut table = Table::parse(&name, text)?;
+        if wanted == Wanted::Written && is_headless(&table, options) {
+            table = table.unnamed();
+        }
         source.columns(&table, path, options)?;
         source.only(options)
     }
@@ -147,7 +166,24 @@ impl Source {
             let layout = [(".wav", Layout::Audio), (".npy", Layout::Features)];
             layout.into_iter().find(|(end, _)| all(end)).map(|(_, layout)| (column, layout))
         });
+        let written = self.wanted == Wanted::Written;
+        // Two columns and nothing said: from the first to the second.
+        let pair = match table.columns() {
+            [one, two] if written => Some((one.clone(), two.clone())),
+            _ => None,
+        };
+        let label = named(&options.label, "data.label")?;
+        let other = label.clone().or_else(|| find(&WRITTEN).filter(|_| written));
         let text = self.text.clone().or_else(|| {
+            let named = find(&SOURCES).filter(|_| written);
+            let first = || match (&pair, &other) {
+                (Some((one, two)), Some(label)) if label == one => Some(two.clone()),
+                (Some((one, _)), _) => Some(one.clone()),
+                _ => None,
+            };
+            named.or_else(first)
+        });
+        let text = text.or_else(|| {
             find(&TEXTS).filter(|column| table.column(column).is_ok_and(|at| !table.is_numeric(at)))
         });
         let repeated = |column: &String| {
@@ -161,6 +197,7 @@ impl Source {
             (Some(layout), _) => layout,
             (None, Some((_, layout))) => *layout,
             _ if self.id.is_some() || self.remaining => Layout::Long,
+            _ if written && file.is_none() => Layout::Text,
             _ if text.is_some() && self.wanted != Wanted::Text => Layout::Text,
             _ if find(&IDS).is_some_and(|column| repeated(&column)) => Layout::Long,
             _ => Layout::Wide,
@@ -197,10 +234,19 @@ impl Source {
         }
         match self.wanted {
             Wanted::Numbers => self.numbers(table, &options.targets, &missing)?,
+            Wanted::Written => {
+                let second =
+                    pair.map(|(one, two)| if self.text.as_ref() == Some(&two) { one } else { two });
+                let label = other.or(second).filter(|label| Some(label) != self.text.as_ref());
+                let label =
+                    label.or_else(|| find(&TEXTS).filter(|c| Some(c) != self.text.as_ref()));
+                let what = "the text to be written";
+                self.label = Some(label.ok_or_else(|| missing(what, "data.label"))?);
+            }
             Wanted::Class | Wanted::Text => {
                 let texts = find(&TEXTS).filter(|column| Some(column) != self.text.as_ref());
                 let own = if self.wanted == Wanted::Text { texts } else { None };
-                let label = named(&options.label, "data.label")?.or(own).or_else(|| find(&LABELS));
+                let label = label.or(own).or_else(|| find(&LABELS));
                 self.label = Some(label.ok_or_else(|| missing("a label", "data.label"))?);
             }
         }
@@ -314,6 +360,15 @@ impl Source {
         Ok(false)
     }
 
+    /// The table of a file of the same kind: without a head where that of the training had none.
+    pub(super) fn table(&self, name: &str, text: &str) -> Result<Table> {
+        let table = Table::parse(name, text)?;
+        let first = self.text.as_deref().unwrap_or_default();
+        let numbered = self.wanted == Wanted::Written && first.starts_with("column ");
+        let missing = !table.columns().iter().any(|column| column == first);
+        Ok(if numbered && missing { table.unnamed() } else { table })
+    }
+
     /// The same, where no option says what has no meaning for this layout.
     fn only(self, options: &SequenceOptions) -> Result<Self> {
         use Layout::{Audio, Features, Long, Text, Ts, Wide};
@@ -354,10 +409,10 @@ impl Source {
                  the columns file and label",
             ));
         }
-        if ![Ts].contains(&self.layout) || self.wanted != Wanted::Text {
+        if self.layout != Ts || !matches!(self.wanted, Wanted::Text | Wanted::Written) {
             return Ok(self);
         }
-        Err(Error::usage("a .ts file holds classes or numbers, no texts to transcribe"))
+        Err(Error::usage("a .ts file holds classes or numbers, no texts to be learned"))
     }
 
     /// What was decided, in sentences.
@@ -404,6 +459,18 @@ impl Source {
         }
         lines
     }
+}
+
+/// Whether the first row of texts is a pair like the others: no name in it is one that people give to columns,
+/// and none is said.
+fn is_headless(table: &Table, options: &SequenceOptions) -> bool {
+    let known = |column: &String| {
+        let lists: [&[&str]; 5] = [&SOURCES, &WRITTEN, &TEXTS, &LABELS, &FILES];
+        lists.into_iter().flatten().any(|name| column.eq_ignore_ascii_case(name))
+    };
+    let said = [&options.text, &options.label, &options.id, &options.split, &options.group];
+    let named = said.into_iter().flatten().any(|name| table.columns().contains(name));
+    !named && !table.columns().iter().any(known)
 }
 
 /// The WAV files below a folder, sorted.

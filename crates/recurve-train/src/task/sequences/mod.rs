@@ -6,8 +6,8 @@
 
 use crate::config::{Config, InitialiseConfig};
 use crate::data::{
-    Encoder, Inputs, Layout, Part, Position, SequenceOptions, Sequences, Side, Source, SplitSize,
-    TokenKind, Wanted, parts, shuffled, vectors,
+    Encoder, Inputs, Layout, Part, Position, Raw, SequenceOptions, Sequences, Side, Source,
+    SplitSize, TokenKind, Wanted, parts, shuffled, vectors,
 };
 use crate::error::{Error, Result};
 use crate::model_file::{ModelFile, engine_of, unsound};
@@ -20,7 +20,7 @@ use std::path::Path;
 /// Steps that go through the model at once where no gradient is needed, about.
 const AT_ONCE: usize = 8192;
 /// The width of token vectors where nothing is said.
-const EMBEDDING: usize = 64;
+pub(crate) const EMBEDDING: usize = 64;
 
 /// How a model reads sequences, and what its outputs mean.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +44,20 @@ pub enum Answers {
     Numbers(Vec<Number>),
     /// A blank, then a symbol each; and what a symbol is.
     Symbols(Vec<String>, TokenKind),
+    /// Symbols that are written one after the other.
+    Written(Written),
+}
+
+/// What a decoder writes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Written {
+    /// What a symbol is.
+    pub kind: TokenKind,
+    /// The symbols; before them come the end and the unknown.
+    pub symbols: crate::data::Words,
+    /// Symbols of the longest text of the training part.
+    pub longest: usize,
 }
 
 /// A number that is learned.
@@ -84,6 +98,18 @@ impl Dataset {
             options.test.unwrap_or(SplitSize::Fraction(0.15)),
         );
         let own = all.items.len();
+        let mut extra = 0;
+        if let Some(validation) = &options.validation_file {
+            if options.validation.is_some() {
+                return Err(Error::usage(
+                    "data.validation and data.validation_file are both set; leave one of them out",
+                ));
+            }
+            sizes.0 = SplitSize::Rows(0);
+            let more = source.read(&beside(data, validation), true)?;
+            extra = more.items.len();
+            all.items.extend(more.items);
+        }
         if let Some(test) = &options.test_file {
             if options.test.is_some() {
                 return Err(Error::usage(
@@ -102,13 +128,23 @@ impl Dataset {
         let told = |error: Error| error.context(&all.name);
         let by_label = wanted == Wanted::Class;
         let mut parts = parts(&all.items[..own], sizes, seed, by_label).map_err(told)?;
+        parts.resize(own + extra, Part::Validation);
         parts.resize(all.items.len(), Part::Test);
         let train: Vec<usize> =
             (0..all.items.len()).filter(|at| parts[*at] == Part::Train).collect();
         let encoder = match reader {
             Some(reader) => reader.encoder.clone(),
             None if source.layout == Layout::Text => {
-                let kind = options.tokens.unwrap_or_default();
+                let texts = train.iter().map(|at| match &all.items[*at].input {
+                    Raw::Text(text) => text.as_str(),
+                    Raw::Values(_) => "",
+                });
+                let texts: Vec<&str> = texts.collect();
+                let guessed = || match wanted {
+                    Wanted::Written => kind_of(&texts, TokenKind::Words),
+                    _ => TokenKind::default(),
+                };
+                let kind = options.tokens.unwrap_or_else(guessed);
                 let fewest = if kind == TokenKind::Words { 2 } else { 1 };
                 Encoder::tokens(&all, &train, kind, options.min_count.unwrap_or(fewest))
             }
@@ -132,7 +168,11 @@ impl Dataset {
 
     /// All of another file, for a trained model.
     pub(crate) fn other(path: &Path, reader: &SequenceReader, needed: bool) -> Result<Self> {
-        let all = reader.source.read(path, needed)?;
+        Self::of(reader.source.read(path, needed)?, reader)
+    }
+
+    /// Sequences that are no file, for a trained model.
+    pub(crate) fn of(all: Sequences, reader: &SequenceReader) -> Result<Self> {
         let inputs = reader.encoder.encode(&all)?;
         let parts = vec![Part::All; all.items.len()];
         let (source, encoder) = (reader.source.clone(), reader.encoder.clone());
@@ -198,6 +238,20 @@ impl Dataset {
         ));
         lines
     }
+}
+
+/// What a token of some texts is taken for: what stands between blanks where texts are made of many short
+/// pieces, like phones; `sentences` where they are made of many others; else characters.
+pub(crate) fn kind_of(texts: &[&str], sentences: TokenKind) -> TokenKind {
+    let pieces: Vec<usize> = texts
+        .iter()
+        .flat_map(|text| text.split_whitespace().map(|piece| piece.chars().count()))
+        .collect();
+    if pieces.len() < 3 * texts.len() {
+        return TokenKind::Characters;
+    }
+    let short = 2 * pieces.iter().sum::<usize>() <= 5 * pieces.len();
+    if short { TokenKind::Spaced } else { sentences }
 }
 
 /// A file that an option names: where it says, or beside the data.
@@ -298,9 +352,19 @@ pub(crate) fn settle(
 
 /// Puts word vectors that were learned elsewhere into a model; says how many.
 pub(crate) fn begin(model: &mut Model<f32>, encoder: &Encoder, path: &Path) -> Result<usize> {
+    begin_named(model, encoder, path, "0.embedding.weight")
+}
+
+/// The same into the table of this name.
+pub(crate) fn begin_named(
+    model: &mut Model<f32>,
+    encoder: &Encoder,
+    path: &Path,
+    name: &str,
+) -> Result<usize> {
     let Encoder::Tokens { words, .. } = encoder else { return Ok(0) };
     let found = vectors(path, words)?;
-    let Some(table) = model.get_mut("0.embedding.weight") else { return Ok(0) };
+    let Some(table) = model.get_mut(name) else { return Ok(0) };
     for (token, vector) in &found.found {
         table[*token as usize * found.width..][..found.width].copy_from_slice(vector);
     }

@@ -138,7 +138,7 @@ impl Alphabet {
     }
 
     fn unit(&self) -> &'static str {
-        if self.kind == TokenKind::Words { "word" } else { "character" }
+        if self.kind == TokenKind::Characters { "character" } else { "word" }
     }
 
     /// The classes of the texts of some sequences.
@@ -166,14 +166,14 @@ impl Alphabet {
     fn text(&self, classes: &[u32]) -> String {
         let symbols: Vec<&str> =
             classes.iter().map(|class| self.symbols[*class as usize - 1].as_str()).collect();
-        symbols.join(if self.kind == TokenKind::Words { " " } else { "" })
+        symbols.join(self.kind.joint())
     }
 }
 
 fn cut(kind: TokenKind, text: &str) -> Vec<String> {
     match kind {
         TokenKind::Characters => kind.cut(text),
-        TokenKind::Words => text.split_whitespace().map(str::to_owned).collect(),
+        TokenKind::Words | TokenKind::Spaced => TokenKind::Spaced.cut(text),
     }
 }
 
