@@ -46,6 +46,7 @@ fn run(verb: &Verb, json: bool) -> Result<u8> {
         Verb::Stream(args) => verbs::stream::run(args, json)?,
         #[cfg(feature = "explore")]
         Verb::Explore(args) => verbs::explore::run(args, json)?,
+        Verb::Detect(args) => verbs::detect::run(args, json)?,
         Verb::Tag(args) => verbs::tag::run(args, json)?,
         Verb::Transcribe(args) => verbs::transcribe::run(args, json)?,
         Verb::Translate(args) => verbs::translate::run(args, json)?,

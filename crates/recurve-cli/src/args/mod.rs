@@ -13,7 +13,7 @@ pub(crate) use machine::{Bench, Doctor, Lengths, Memory, Mode, Stages};
 #[cfg(feature = "explore")]
 pub(crate) use running::Explore;
 pub(crate) use running::{
-    Eval, Forecast, Frames, Generate, Part, Predict, Stream, Tag, Transcribe, Translate,
+    Detect, Eval, Forecast, Frames, Generate, Part, Predict, Stream, Tag, Transcribe, Translate,
 };
 pub(crate) use training::{Compare, Config, Data, DataVerb, Experiment, Reproduce, Train};
 
@@ -61,6 +61,8 @@ pub(crate) enum Verb {
     /// Open a page that shows what the gates of a trained model do, live, on your data.
     #[cfg(feature = "explore")]
     Explore(Explore),
+    /// Name the alarms of a stream in a file.
+    Detect(Detect),
     /// Tag every word of standard input, a sentence on each line.
     Tag(Tag),
     /// Write the text of every sequence of a file or folder.

@@ -122,6 +122,8 @@ inspect RUN` lists them), or in the order of a header line that comes first. The
 of the next rows on one line, empty while too few rows have come.
 Imported models: a line is one row of comma-separated values, or of tokens; the answer is one row of outputs.
 With --wav, rows are cut from the samples of a sound: `recurve stream RUN --wav speech.wav --hop 512`.
+Detectors: a line is time and values, in the order of the columns of the training, or of a header line. The
+answer is time, what was expected, the error, the surprise, and 1 for an alarm.
 Language models: a line is text, its line end included. The answer is a JSON object with the
 probabilities of the next characters.";
 
@@ -163,6 +165,17 @@ pub(crate) struct Translate {
     /// The power of the length that scores are divided by; 0 prefers short targets.
     #[arg(long, value_name = "POWER", default_value_t = 1.0)]
     pub(crate) length_power: f64,
+    #[command(flatten)]
+    pub(crate) threads: Threads,
+}
+
+/// `recurve detect`
+#[derive(Debug, Args)]
+pub(crate) struct Detect {
+    /// A run folder, such as runs/latest, or a model.safetensors.
+    pub(crate) run: PathBuf,
+    /// The file to watch; what did not train of the data of the training if absent.
+    pub(crate) data: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) threads: Threads,
 }

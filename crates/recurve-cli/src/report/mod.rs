@@ -5,6 +5,7 @@
 //! blocks into HTML, [`chart`] turns numbers into SVG, [`training`] decides what a report on a trained
 //! model says, [`experiment`] what one on an experiment says.
 
+mod alarms;
 mod chart;
 mod classes;
 pub(crate) mod experiment;

@@ -2,7 +2,7 @@
 
 use super::chart::{Chart, Line, Look, whole};
 use super::page::{Block, Figure, Page, Section};
-use super::{classes, forecast, language, numbers, tags, texts, translations};
+use super::{alarms, classes, forecast, language, numbers, tags, texts, translations};
 use crate::console;
 use recurve_train::error::Result;
 use recurve_train::model_file::ModelFile;
@@ -80,6 +80,7 @@ fn page(folder: &RunFolder, report: &Report, file: ModelFile, took: Took) -> Res
         Evaluation::Tag(result) => tags::whole(result, &file),
         Evaluation::Transcribe(result) => texts::whole(result, &file),
         Evaluation::Translate(result) => translations::whole(result, &file),
+        Evaluation::Detect(result) => alarms::whole(result, &file)?,
     };
     sections.push(training(folder, report)?);
     sections.push(Section {
@@ -282,6 +283,12 @@ pub(crate) fn commands(run: &str, evaluation: &Evaluation) -> Vec<(String, &'sta
         Evaluation::Translate(_) => vec![
             (format!("recurve translate {run} < sources"), "a target for every line"),
             (format!("recurve predict {run} new-data"), "the targets of a file as CSV"),
+            (format!("recurve eval {run}"), "these measures again"),
+        ],
+        Evaluation::Detect(_) => vec![
+            (format!("recurve stream {run}"), "an answer for every line of standard input"),
+            (format!("recurve detect {run} new.csv"), "the alarms of a file"),
+            (format!("recurve predict {run} new.csv"), "what was expected of every row"),
             (format!("recurve eval {run}"), "these measures again"),
         ],
     }

@@ -5,6 +5,7 @@ pub(crate) mod bench;
 pub(crate) mod compare;
 pub(crate) mod config;
 pub(crate) mod data;
+pub(crate) mod detect;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod eval;

@@ -4,6 +4,7 @@ use crate::{args, console};
 use recurve_train::error::{Error, Result};
 use recurve_train::imported;
 use recurve_train::model_file::ModelFile;
+use recurve_train::task::detect::{DetectStream, DetectedRow, Detector};
 use recurve_train::task::{ForecastStream, Forecaster, LanguageModel, LanguageStream, Task};
 use serde_json::{Map, Value, json};
 use std::io::{self, BufRead};
@@ -26,6 +27,10 @@ pub(crate) fn run(args: &args::Stream, json: bool) -> Result<()> {
         Task::Language => {
             let mut stream = LanguageModel::of(file)?.stream()?;
             each_line(|number, line| next(&mut stream, number, line, args.top))
+        }
+        Task::Detect => {
+            let mut rows = Watched::new(Detector::of(file, 1)?.stream(), json);
+            each_line(|number, line| rows.answer(number, line))
         }
         task => Err(Error::usage(format!(
             "`{}` was trained for the task {task}, whose answers need whole sequences; use `recurve predict`",
@@ -167,5 +172,75 @@ impl Rows {
             })
             .collect();
         console::to_json(&json!({ "forecast": by_name }))
+    }
+}
+
+/// Rows that a detector watches.
+struct Watched {
+    stream: DetectStream,
+    json: bool,
+    /// The names of the cells of a line: time, where there is one, and columns.
+    names: Vec<String>,
+    places: Vec<usize>,
+    width: usize,
+}
+
+impl Watched {
+    fn new(stream: DetectStream, json: bool) -> Self {
+        let time = stream.time().map(str::to_owned);
+        let names: Vec<String> = time.into_iter().chain(stream.columns().to_vec()).collect();
+        let width = names.len();
+        Self { stream, json, names, places: (0..width).collect(), width }
+    }
+
+    fn answer(&mut self, number: usize, line: &str) -> Result<String> {
+        let cells: Vec<&str> =
+            line.trim_end().split(',').map(|cell| cell.trim().trim_matches('"')).collect();
+        if number == 1 && self.names.iter().all(|name| cells.contains(&name.as_str())) {
+            let place = |name: &String| cells.iter().position(|cell| cell == name);
+            self.places = self.names.iter().filter_map(place).collect();
+            self.width = cells.len();
+            let expected = self.stream.columns().iter().map(|name| format!("expected {name}"));
+            let names: Vec<String> = std::iter::once("time".to_owned())
+                .chain(expected)
+                .chain(["error", "surprise", "alarm"].map(str::to_owned))
+                .collect();
+            return if self.json {
+                console::to_json(&json!({ "columns": names }))
+            } else {
+                Ok(names.join(","))
+            };
+        }
+        if cells.len() != self.width {
+            let (found, names) = (cells.len(), self.names.join(", "));
+            return Err(wrong(
+                number,
+                format!("{found} cells, expected {} ({names}); or begin with a header", self.width),
+            ));
+        }
+        let timed = usize::from(self.stream.time().is_some());
+        let time = if timed == 1 { cells[self.places[0]] } else { "" };
+        let values = self.places[timed..].iter().zip(self.stream.columns()).map(|(place, name)| {
+            let value = cells[*place].parse().ok().filter(|value: &f64| value.is_finite());
+            let cell = cells[*place];
+            value.ok_or_else(|| {
+                wrong(number, format!("column `{name}` is `{cell}`, expected a number"))
+            })
+        });
+        let values: Vec<f64> = values.collect::<Result<_>>()?;
+        let told = self
+            .stream
+            .push(time, &values)
+            .map_err(|error| error.context(format!("standard input, line {number}")))?;
+        self.words(&told)
+    }
+
+    fn words(&self, told: &DetectedRow) -> Result<String> {
+        if self.json {
+            return console::to_json(told);
+        }
+        let numbers = told.expected.iter().chain([&told.error, &told.surprise]);
+        let numbers: Vec<String> = numbers.map(f64::to_string).collect();
+        Ok(format!("{},{},{}", told.time, numbers.join(","), u8::from(told.alarm)))
     }
 }

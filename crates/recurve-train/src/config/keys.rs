@@ -64,6 +64,7 @@ const fn text(name: &'static str, expects: Expects, about: &'static str) -> Key 
 const SEQUENCES: &[Task] = &[Task::Classify, Task::Regress, Task::Transcribe, Task::Translate];
 const TEXTS: &[Task] = &[Task::Classify, Task::Regress, Task::Translate];
 const WRITES: &[Task] = &[Task::Translate];
+const WATCHES: &[Task] = &[Task::Detect];
 
 const fn of(
     tasks: &'static [Task],
@@ -77,7 +78,16 @@ const fn of(
 const KEYS: &[Key] = &[
     key(
         "data.task",
-        Choice(&["forecast", "language", "classify", "regress", "tag", "transcribe", "translate"]),
+        Choice(&[
+            "forecast",
+            "language",
+            "classify",
+            "regress",
+            "tag",
+            "transcribe",
+            "translate",
+            "detect",
+        ]),
         "what is learned: what comes next in a table or a text, or an answer to each sequence",
     ),
     of(
@@ -88,7 +98,14 @@ const KEYS: &[Key] = &[
     ),
     of(SEQUENCES, "data.id", Text, "the column that names the sequence of a row"),
     of(
-        &[Task::Forecast, Task::Classify, Task::Regress, Task::Transcribe, Task::Translate],
+        &[
+            Task::Forecast,
+            Task::Classify,
+            Task::Regress,
+            Task::Transcribe,
+            Task::Translate,
+            Task::Detect,
+        ],
         "data.time",
         Text,
         "the time column; in a forecast \"none\" takes every row as one step",
@@ -107,11 +124,27 @@ const KEYS: &[Key] = &[
         "the column of the class or text; of a folder of sound \"folder\" or \"name\" (up to the first _)",
     ),
     of(
-        &[Task::Forecast, Task::Regress],
+        &[Task::Forecast, Task::Regress, Task::Detect],
         "data.targets",
         Columns,
-        "what is learned; [] of a forecast is the last numeric column",
+        "what is learned; [] of a forecast is the last numeric column, of a detector all",
     ),
+    of(WATCHES, "data.train", Size, "the first rows, which are taken as usual and train"),
+    of(WATCHES, "data.clock", Flag, "read the time of day"),
+    of(WATCHES, "data.smoothing", Whole, "errors of which the mean is taken"),
+    of(
+        WATCHES,
+        "data.quiet",
+        Whole,
+        "rows after a surprise in which only a greater one is an alarm",
+    ),
+    of(
+        WATCHES,
+        "data.threshold",
+        Number,
+        "standard deviations above the usual error that make an alarm",
+    ),
+    of(WATCHES, "data.anomalies", Text, "a file with start,end of what was wrong, to measure by"),
     of(&[Task::Tag], "data.word", Whole, "the column of the word, from 1"),
     of(&[Task::Tag], "data.tag", Whole, "the column of the tag, from 1"),
     of(
@@ -315,7 +348,12 @@ const KEYS: &[Key] = &[
     key("train.seed", Whole, "seed of weights, order and dropout"),
     key("train.epochs", Whole, "the most epochs"),
     key("train.batch", Whole, "windows, sequences, or lanes of text, in a batch"),
-    text("train.steps", Whole, "steps of truncated backpropagation through time"),
+    of(
+        &[Task::Language, Task::Detect],
+        "train.steps",
+        Whole,
+        "steps of truncated backpropagation through time; rows of a piece of a stream",
+    ),
     key("train.accumulate", Whole, "batches whose gradients make one step"),
     key("train.threads", Whole, "0 takes all; changes no bit of a result"),
     key(
@@ -335,6 +373,7 @@ const KEYS: &[Key] = &[
     ),
     key("train.checkpoint_steps", Whole, "steps between checkpoints within an epoch; 0 for none"),
     key("train.log_steps", Whole, "steps between lines of log.jsonl; 0 for epochs only"),
+    key("train.tensorboard", Flag, "write the curves of the log for TensorBoard too"),
     key(
         "optimiser.kind",
         Choice(&["sgd", "rmsprop", "adam", "adamw"]),

@@ -198,6 +198,9 @@ pub struct TrainConfig {
     pub checkpoint_steps: u64,
     /// Steps between lines of `log.jsonl` within an epoch; 0 for none.
     pub log_steps: u64,
+    /// Whether curves are written for TensorBoard too.
+    #[serde(default)]
+    pub tensorboard: bool,
     /// The share of symbols that a decoder reads as it wrote them itself, at the last epoch; translations
     /// only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -323,6 +326,7 @@ impl Config {
                 checkpoint_seconds: 30.0,
                 checkpoint_steps: 0,
                 log_steps: 100,
+                tensorboard: false,
                 scheduled_sampling: None,
             },
             optimiser: adamw(2e-3, 1e-2),

@@ -52,6 +52,7 @@ pub use vocabulary::{Vocabulary, VocabularyKind};
 pub use words::{TokenKind, UNKNOWN, Words};
 
 pub(crate) use conll::folded;
+pub(crate) use plan::time_column;
 pub(crate) use sequences::{Inputs, Side, sound};
 pub(crate) use table::shown;
 pub(crate) use words::vectors;

@@ -54,6 +54,11 @@ pub struct TimeColumn {
     pub format: TimeFormat,
 }
 
+/// The time column of a table that is asked for, or the first that reads as times; `none` asks for none.
+pub(crate) fn time_column(table: &Table, asked: Option<&str>) -> Result<Option<TimeColumn>> {
+    Ok(clock::choose_time(table, asked)?.0)
+}
+
 /// One column as the model sees it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Channel {

@@ -19,6 +19,7 @@ pub(super) const MADE: &[Made] = &[
     ("adding", "two marked numbers among fifty are to be added: regress", adding),
     ("gestures", "movements of a sensor in two directions, four kinds: classify", gestures),
     ("machines", "two sensors of machines that wear out: regress", machines),
+    ("pump", "pressure of a pump in the course of days, with three faults: detect", pump),
     ("spelling", "made-up words and how they sound: translate", spelling),
     ("talk", "sentences with names of persons and places: tag", talk),
     ("whistles", "words whistled in three tones: transcribe", whistles),
@@ -122,6 +123,37 @@ fn talk() -> Files {
         text += ".\tO\n\n";
     }
     vec![("talk.conll".to_owned(), text.into_bytes())]
+}
+
+/// A table with a row for every ten minutes, and the times of its faults: a rhythm of half an hour on that of
+/// the day, which is lost, then doubled, then broken by spikes.
+fn pump() -> Files {
+    let mut rng = generator(1, "pump");
+    let noise = noise();
+    let time = |row: usize| {
+        let (day, minute) = (row / 144, row % 144 * 10);
+        format!("2024-05-{:02} {:02}:{:02}:00", 1 + day, minute / 60, minute % 60)
+    };
+    let faults = [(1400, 1430), (1800, 1830), (2300, 2310)];
+    let mut text = "time,pressure\n".to_owned();
+    for row in 0..2600 {
+        let day = (TAU * row as f64 / 144.0).sin();
+        let stroke = (TAU * row as f64 / 9.0).sin();
+        let fault = faults.iter().position(|(first, last)| (*first..*last).contains(&row));
+        let stroke = match fault {
+            Some(0) => 0.0,
+            Some(1) => 2.5 * stroke,
+            Some(_) if row % 3 == 0 => 4.0,
+            _ => stroke,
+        };
+        let pressure = 20.0 + 3.0 * day + 2.0 * stroke + 0.15 * noise.sample(&mut rng);
+        let _ = writeln!(text, "{},{pressure:.3}", time(row));
+    }
+    let mut table = "start,end\n".to_owned();
+    for (first, last) in faults {
+        let _ = writeln!(table, "{},{}", time(first), time(last));
+    }
+    vec![("pump.csv".to_owned(), text.into_bytes()), ("faults.csv".to_owned(), table.into_bytes())]
 }
 
 /// Pairs between a tab: words of an invented language, and their sounds between blanks. Some letters sound by

@@ -8,6 +8,7 @@
 mod made;
 mod public;
 pub mod reproduce;
+pub mod suites;
 
 use crate::atomic;
 use crate::error::{Error, Result};

@@ -5,6 +5,7 @@
 //! as it is.
 
 use super::made::wav;
+use super::suites::SUITES;
 use crate::data::shuffled;
 use crate::error::{Error, Result};
 use crate::task::{Evaluation, Task};
@@ -31,8 +32,8 @@ pub struct Reproduction {
     pub higher: bool,
     /// Settings that differ from the defaults of the task.
     pub settings: &'static [&'static str],
-    prepare: fn(&Path) -> Result<PathBuf>,
-    value: fn(&Evaluation) -> Option<f64>,
+    pub(super) prepare: fn(&Path) -> Result<PathBuf>,
+    pub(super) value: fn(&Evaluation) -> Option<f64>,
 }
 
 /// Ours beside theirs.
@@ -56,7 +57,20 @@ pub struct Judged {
     pub aim_reached: bool,
 }
 
-/// All results.
+impl Judged {
+    pub(super) fn new(
+        (name, measure, published): (&'static str, &'static str, &'static str),
+        ours: f64,
+        (at_least, aim): (f64, f64),
+        higher: bool,
+    ) -> Self {
+        let reaches = |goal: f64| if higher { ours >= goal } else { ours <= goal };
+        let (reached, aim_reached) = (reaches(at_least), reaches(aim));
+        Self { name, measure, ours, published, at_least, aim, reached, aim_reached }
+    }
+}
+
+/// All results of one training.
 pub const ALL: &[Reproduction] = &[
     Reproduction {
         name: "japanese-vowels",
@@ -153,8 +167,10 @@ fn accuracy(evaluation: &Evaluation) -> Option<f64> {
 /// # Errors
 /// There is none.
 pub fn find(name: &str) -> Result<&'static Reproduction> {
-    ALL.iter().find(|one| one.name == name).ok_or_else(|| {
-        let names: Vec<&str> = ALL.iter().map(|one| one.name).collect();
+    let parts = SUITES.iter().flat_map(|suite| suite.parts);
+    ALL.iter().chain(parts).find(|one| one.name == name).ok_or_else(|| {
+        let suites = SUITES.iter().map(|suite| suite.name);
+        let names: Vec<&str> = ALL.iter().map(|one| one.name).chain(suites).collect();
         Error::usage(format!("there is no result `{name}`; there are {}", names.join(", ")))
     })
 }
@@ -171,17 +187,7 @@ impl Reproduction {
     /// Ours beside theirs; none where the evaluation is of another task.
     pub fn judge(&self, evaluation: &Evaluation) -> Option<Judged> {
         let ours = (self.value)(evaluation)?;
-        let reaches = |goal: f64| if self.higher { ours >= goal } else { ours <= goal };
-        Some(Judged {
-            name: self.name,
-            measure: self.measure,
-            ours,
-            published: self.published,
-            at_least: self.goals.0,
-            aim: self.goals.1,
-            reached: reaches(self.goals.0),
-            aim_reached: reaches(self.goals.1),
-        })
+        Some(Judged::new((self.name, self.measure, self.published), ours, self.goals, self.higher))
     }
 }
 

@@ -8,7 +8,7 @@
 
 use super::sequences::SequenceReader;
 use super::{
-    Definition, Report, classify, forecast, language, regress, tag, transcribe, translate,
+    Definition, Report, classify, detect, forecast, language, regress, tag, transcribe, translate,
 };
 use crate::data::{DataPlan, SequenceOptions, TableOptions, TagReader, TextOptions, Vocabulary};
 use crate::error::{Error, Result};
@@ -35,11 +35,13 @@ pub enum Task {
     Transcribe,
     /// A sequence for a sequence.
     Translate,
+    /// Alarms in a stream.
+    Detect,
 }
 
 impl Task {
     /// All tasks.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Forecast,
         Self::Language,
         Self::Classify,
@@ -47,6 +49,7 @@ impl Task {
         Self::Tag,
         Self::Transcribe,
         Self::Translate,
+        Self::Detect,
     ];
 
     /// Its name in files and on the command line.
@@ -59,6 +62,7 @@ impl Task {
             Self::Tag => "tag",
             Self::Transcribe => "transcribe",
             Self::Translate => "translate",
+            Self::Detect => "detect",
         }
     }
 
@@ -72,6 +76,7 @@ impl Task {
             Self::Tag => &tag::Definition,
             Self::Transcribe => &transcribe::Definition,
             Self::Translate => &translate::Definition,
+            Self::Detect => &detect::Definition,
         }
     }
 
@@ -118,6 +123,8 @@ pub enum DataConfig {
     Transcribe(SequenceOptions),
     /// Sequences to sequences.
     Translate(SequenceOptions),
+    /// Streams to alarms.
+    Detect(detect::DetectOptions),
 }
 
 impl DataConfig {
@@ -131,6 +138,7 @@ impl DataConfig {
             Self::Tag(_) => Task::Tag,
             Self::Transcribe(_) => Task::Transcribe,
             Self::Translate(_) => Task::Translate,
+            Self::Detect(_) => Task::Detect,
         }
     }
 }
@@ -147,6 +155,8 @@ pub enum Reader {
     Sequences(SequenceReader),
     /// Words of sentences.
     Tags(TagReader),
+    /// Rows of a stream.
+    Stream(detect::StreamReader),
 }
 
 impl Reader {
@@ -156,6 +166,7 @@ impl Reader {
             Self::Table(plan) => InputKind::Values { width: plan.channels() },
             Self::Text(vocabulary) => InputKind::Tokens { vocabulary: vocabulary.size() },
             Self::Sequences(reader) => reader.encoder.input(),
+            Self::Stream(reader) => InputKind::Values { width: reader.inputs() },
             Self::Tags(reader) => {
                 InputKind::Words { vocabulary: reader.words.size(), letters: reader.letters.size() }
             }
@@ -178,6 +189,9 @@ impl Reader {
             }
             (Self::Tags(own), Self::Tags(theirs)) if own != theirs => {
                 Some("it knows other words, letters or tags than here".to_owned())
+            }
+            (Self::Stream(own), Self::Stream(theirs)) if own != theirs => {
+                Some("it reads other columns, or scales them in another way".to_owned())
             }
             _ => None,
         }
@@ -202,6 +216,8 @@ pub enum Evaluation {
     Transcribe(transcribe::TranscribeReport),
     /// Of a translator.
     Translate(translate::TranslateReport),
+    /// Of a detector.
+    Detect(detect::DetectReport),
 }
 
 impl Evaluation {
@@ -215,6 +231,7 @@ impl Evaluation {
             Self::Tag(report) => report,
             Self::Transcribe(report) => report,
             Self::Translate(report) => report,
+            Self::Detect(report) => report,
         }
     }
 }

@@ -9,6 +9,7 @@
 
 mod ahead;
 mod classify;
+pub mod detect;
 mod forecast;
 mod language;
 mod list;

@@ -6,6 +6,7 @@
 //! steps will be taken again.
 
 use super::progress::{EpochRecord, StepRecord};
+use super::tensorboard::Events;
 use crate::error::{Error, Result};
 use crate::run::RunFolder;
 use crate::task::Evaluation;
@@ -18,11 +19,13 @@ const NAME: &str = "log.jsonl";
 pub(super) struct Log<'a> {
     folder: &'a RunFolder,
     started: Instant,
+    events: Option<Events>,
 }
 
 impl<'a> Log<'a> {
-    /// The log of a run that stands at `step`.
-    pub(super) fn open(folder: &'a RunFolder, step: u64) -> Result<Self> {
+    /// The log of a run that stands at `step`, with curves for TensorBoard if they are wanted.
+    pub(super) fn open(folder: &'a RunFolder, step: u64, curves: bool) -> Result<Self> {
+        let mut before = String::new();
         if let Ok(text) = std::fs::read_to_string(folder.log()) {
             let kept = |line: &&str| match serde_json::from_str::<Value>(line) {
                 Ok(entry) => {
@@ -39,8 +42,10 @@ impl<'a> Log<'a> {
             if kept != text {
                 folder.write(NAME, kept.as_bytes())?;
             }
+            before = kept;
         }
-        Ok(Self { folder, started: Instant::now() })
+        let events = curves.then(|| Events::begin(folder, &before)).transpose()?;
+        Ok(Self { folder, started: Instant::now(), events })
     }
 
     pub(super) fn step(&mut self, record: &StepRecord, every: u64) -> Result<()> {
@@ -69,6 +74,9 @@ impl<'a> Log<'a> {
             .map_err(|error| Error::failed("cannot write the log").with_source(error))?;
         if let (Value::Object(entry), Value::Object(record)) = (&mut entry, record) {
             entry.extend(record);
+        }
+        if let Some(events) = &self.events {
+            events.line(&entry)?;
         }
         self.folder.append(NAME, &entry.to_string())
     }

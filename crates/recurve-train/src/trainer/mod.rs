@@ -17,6 +17,7 @@ mod log;
 mod progress;
 mod save;
 mod start;
+mod tensorboard;
 
 pub use progress::{EpochRecord, Event, Outcome, Report, StepRecord};
 pub use start::{initialise, without_decay};
@@ -155,7 +156,8 @@ impl Trainer {
             self.save(folder)?;
             self.resumed = true;
         }
-        let mut log = Log::open(folder, self.progress.step)?;
+        let curves = self.config.train.tensorboard;
+        let mut log = Log::open(folder, self.progress.step, curves)?;
         let mut clock = Clock::start();
         let mut grads = Accumulator::new(self.model.values().len());
         self.network.load(self.model.values(), true);

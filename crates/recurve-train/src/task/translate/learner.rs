@@ -9,11 +9,11 @@ use crate::initialise::generator;
 use crate::loss::{Loss, Targets};
 use crate::metrics::edits;
 use crate::task::sequences::{self, Answers, Batches, Dataset, SequenceReader, Written};
-use crate::task::{Evaluation, Learned, Learner, Reader, refused};
+use crate::task::{Evaluation, Learned, Learner, Reader, refused, stack};
 use rand::RngExt;
 use recurve_nn::profile::span;
 use recurve_nn::seq2seq::{Decoder, Score, Seq2Seq, Target};
-use recurve_nn::{Batch, Description, Network, Noise};
+use recurve_nn::{Batch, Description, InputKind, Network, Noise};
 use std::collections::BTreeMap;
 
 /// Sources that are searched side by side.
@@ -236,8 +236,15 @@ impl TranslateLearner {
 
 impl Learner for TranslateLearner {
     fn description(&self, config: &Config) -> Description {
-        let below = sequences::description(config, &self.data.encoder);
         let model = &config.model;
+        let below = match self.data.encoder.input() {
+            InputKind::Tokens { vocabulary } => {
+                let width = model.embedding.unwrap_or(sequences::EMBEDDING);
+                let read = Description::tokens(vocabulary).embedding(width);
+                stack(config, if model.dropout > 0.0 { read.dropout(model.dropout) } else { read })
+            }
+            _ => sequences::description(config, &self.data.encoder),
+        };
         let widths = below.widths().unwrap_or_default();
         let width = widths.last().copied().unwrap_or(model.hidden);
         let score = match model.attention.unwrap_or(AttentionKind::General) {
