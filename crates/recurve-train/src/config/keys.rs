@@ -235,7 +235,12 @@ const KEYS: &[Key] = &[
         Text,
         "a file with the steps left after each sequence of the test file",
     ),
-    text("data.vocabulary", Choice(&["characters", "bytes"]), "what a token is"),
+    text(
+        "data.vocabulary",
+        Choice(&["characters", "bytes", "words", "subwords"]),
+        "what a token is",
+    ),
+    text("data.pieces", Whole, "tokens of words or subwords, the 256 bytes among them"),
     key(
         "data.validation",
         Size,

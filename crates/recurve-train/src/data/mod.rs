@@ -21,6 +21,7 @@ mod frequency;
 mod lanes;
 mod options;
 mod order;
+mod pieces;
 mod plan;
 mod sequences;
 mod series;
@@ -38,6 +39,7 @@ pub use frequency::Frequency;
 pub use lanes::{Lanes, TokenBatch};
 pub use options::{Columns, ScalerKind, SplitSize, TableOptions};
 pub use order::{Position, shuffled};
+pub use pieces::Pieces;
 pub use plan::{Channel, DataPlan, Part, Split, TimeColumn};
 pub use sequences::{
     AudioFeatures, ClassWeights, Encoder, InputChannel, Layout, Raw, Sequence, SequenceOptions,

@@ -1,9 +1,10 @@
 //! A text file as tokens, split into what trains and what validates.
 //!
 //! The vocabulary is built from the whole file, so that the validation part has no unknown
-//! character; the model still learns from the training part only. The validation part is the last
+//! character; words and pieces of words are those of the training part. The model learns from the training part only. The validation part is the last
 //! fraction of the tokens, as they stand.
 
+use super::pieces::Pieces;
 use super::vocabulary::{Vocabulary, VocabularyKind};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -15,15 +16,21 @@ use std::path::Path;
 pub struct TextOptions {
     /// What a token stands for. Guessed: characters, or bytes where the file is no UTF-8.
     pub vocabulary: Option<VocabularyKind>,
+    /// Tokens of a vocabulary of words or subwords, the 256 bytes among them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pieces: Option<usize>,
     /// The last fraction of the text, which validates; from 0 to below 1.
     pub validation: f64,
 }
 
 impl Default for TextOptions {
     fn default() -> Self {
-        Self { vocabulary: None, validation: 0.1 }
+        Self { vocabulary: None, pieces: None, validation: 0.1 }
     }
 }
+
+/// Tokens of words or subwords where nothing is said.
+const PIECES: usize = 2000;
 
 /// A text as tokens.
 #[derive(Clone, Debug)]
@@ -57,14 +64,36 @@ impl Text {
             let tokens = vocabulary.encode(name, text)?;
             Ok((vocabulary, tokens))
         };
+        let pieces =
+            matches!(options.vocabulary, Some(VocabularyKind::Words | VocabularyKind::Subwords));
+        if options.pieces.is_some() && !pieces {
+            return Err(Error::usage(
+                "data.pieces is set, but data.vocabulary is neither words nor subwords; leave it out",
+            ));
+        }
         let (vocabulary, tokens) = match (options.vocabulary, std::str::from_utf8(bytes)) {
             (None | Some(VocabularyKind::Characters), Ok(text)) => characters(text)?,
-            (Some(VocabularyKind::Characters), Err(_)) => {
+            (Some(kind @ (VocabularyKind::Words | VocabularyKind::Subwords)), Ok(text)) => {
+                let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+                let count = options.pieces.unwrap_or(PIECES);
+                let mut end = (text.len() as f64 * (1.0 - options.validation)) as usize;
+                while !text.is_char_boundary(end) {
+                    end -= 1;
+                }
+                let vocabulary = if kind == VocabularyKind::Words {
+                    Vocabulary::Words(Pieces::of_words(&text[..end], count)?)
+                } else {
+                    Vocabulary::Subwords(Pieces::of_subwords(&text[..end], count)?)
+                };
+                let tokens = vocabulary.encode(name, text)?;
+                (vocabulary, tokens)
+            }
+            (Some(kind), Err(_)) if kind != VocabularyKind::Bytes => {
                 let error = super::utf8(name, bytes).err();
                 let error = error.unwrap_or_else(|| Error::usage(name.to_owned()));
-                return Err(error.context("the vocabulary is to be characters"));
+                return Err(error.context(format!("the vocabulary is to be {}s", kind.unit())));
             }
-            (None, Err(_)) | (Some(VocabularyKind::Bytes), _) => {
+            (None | Some(_), _) => {
                 (Vocabulary::Bytes, bytes.iter().map(|&byte| u32::from(byte)).collect())
             }
         };
@@ -81,7 +110,7 @@ impl Text {
         let bytes = super::read_bytes(path)?;
         let tokens = match vocabulary {
             Vocabulary::Bytes => bytes.iter().map(|&byte| u32::from(byte)).collect(),
-            Vocabulary::Characters(_) => {
+            _ => {
                 let text = super::utf8(&name, &bytes)?;
                 vocabulary.encode(&name, text.strip_prefix('\u{feff}').unwrap_or(text))?
             }
@@ -134,12 +163,9 @@ impl Text {
 
     /// What was read, in one line for a person.
     pub fn describe(&self) -> String {
-        let kind = match self.vocabulary.kind() {
-            VocabularyKind::Characters => "characters",
-            VocabularyKind::Bytes => "bytes",
-        };
+        let kind = self.vocabulary.unit();
         format!(
-            "{} {kind}, {} distinct tokens known; the first {} train, the last {} validate",
+            "{} {kind}s, {} distinct tokens known; the first {} train, the last {} validate",
             self.tokens.len(),
             self.vocabulary.size(),
             self.trained,
@@ -154,7 +180,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn read(bytes: &[u8], vocabulary: Option<VocabularyKind>, validation: f64) -> Result<Text> {
-        Text::new("t.txt", bytes, &TextOptions { vocabulary, validation })
+        Text::new("t.txt", bytes, &TextOptions { vocabulary, validation, pieces: None })
     }
 
     #[test]

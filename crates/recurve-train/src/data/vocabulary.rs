@@ -1,10 +1,11 @@
-//! Vocabularies: text to tokens and back, one token per character or per byte.
+//! Vocabularies: text to tokens and back, one token per character, byte, word or piece of a word.
 //!
 //! A character vocabulary holds the characters of the training text in the order of their code
 //! points, so the same text always gives the same tokens. It refuses a character it has not seen:
 //! a model has learned nothing about it. A byte vocabulary has all 256 bytes, knows everything, and
-//! is the choice for files that are no UTF-8.
+//! is the choice for files that are no UTF-8. Words and subwords are [`Pieces`], which know everything too.
 
+use super::pieces::Pieces;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,22 @@ pub enum VocabularyKind {
     Characters,
     /// One byte.
     Bytes,
+    /// A frequent word with the blank before it; others are spelled in bytes.
+    Words,
+    /// A piece that byte pair encoding found.
+    Subwords,
+}
+
+impl VocabularyKind {
+    /// What people call a token: `character`, `byte`, `word` or `subword`.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::Characters => "character",
+            Self::Bytes => "byte",
+            Self::Words => "word",
+            Self::Subwords => "subword",
+        }
+    }
 }
 
 /// The tokens a text model knows.
@@ -26,6 +43,10 @@ pub enum Vocabulary {
     Characters(Vec<char>),
     /// The bytes 0 to 255; the token is the byte.
     Bytes,
+    /// The bytes, and words.
+    Words(Pieces),
+    /// The bytes, and pieces of words.
+    Subwords(Pieces),
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -33,14 +54,21 @@ struct Stored {
     kind: VocabularyKind,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     characters: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pieces: Option<Pieces>,
 }
 
 impl From<Vocabulary> for Stored {
     fn from(vocabulary: Vocabulary) -> Self {
         let kind = vocabulary.kind();
         match vocabulary {
-            Vocabulary::Characters(known) => Self { kind, characters: known.into_iter().collect() },
-            Vocabulary::Bytes => Self { kind, characters: String::new() },
+            Vocabulary::Characters(known) => {
+                Self { kind, characters: known.into_iter().collect(), pieces: None }
+            }
+            Vocabulary::Bytes => Self { kind, characters: String::new(), pieces: None },
+            Vocabulary::Words(pieces) | Vocabulary::Subwords(pieces) => {
+                Self { kind, characters: String::new(), pieces: Some(pieces) }
+            }
         }
     }
 }
@@ -51,6 +79,11 @@ impl TryFrom<Stored> for Vocabulary {
     fn try_from(stored: Stored) -> std::result::Result<Self, &'static str> {
         let known: Vec<char> = stored.characters.chars().collect();
         match stored.kind {
+            VocabularyKind::Words | VocabularyKind::Subwords => {
+                let pieces = stored.pieces.ok_or("the vocabulary has no pieces")?;
+                let words = stored.kind == VocabularyKind::Words;
+                Ok(if words { Self::Words(pieces) } else { Self::Subwords(pieces) })
+            }
             VocabularyKind::Bytes if known.is_empty() => Ok(Self::Bytes),
             VocabularyKind::Bytes => Err("a byte vocabulary lists no characters"),
             VocabularyKind::Characters if known.is_empty() => Err("the vocabulary is empty"),
@@ -79,15 +112,14 @@ impl Vocabulary {
         match self {
             Self::Characters(_) => VocabularyKind::Characters,
             Self::Bytes => VocabularyKind::Bytes,
+            Self::Words(_) => VocabularyKind::Words,
+            Self::Subwords(_) => VocabularyKind::Subwords,
         }
     }
 
-    /// What people call a token of it: `character` or `byte`.
+    /// What people call a token of it: `character`, `byte`, `word` or `subword`.
     pub fn unit(&self) -> &'static str {
-        match self {
-            Self::Characters(_) => "character",
-            Self::Bytes => "byte",
-        }
+        self.kind().unit()
     }
 
     /// The number of tokens.
@@ -95,6 +127,7 @@ impl Vocabulary {
         match self {
             Self::Characters(known) => known.len(),
             Self::Bytes => 256,
+            Self::Words(pieces) | Self::Subwords(pieces) => pieces.size(),
         }
     }
 
@@ -104,8 +137,10 @@ impl Vocabulary {
     ///
     /// A character is unknown: names it, where it stands, and what to write instead.
     pub fn encode(&self, source: &str, text: &str) -> Result<Vec<u32>> {
-        let Self::Characters(known) = self else {
-            return Ok(text.bytes().map(u32::from).collect());
+        let known = match self {
+            Self::Characters(known) => known,
+            Self::Bytes => return Ok(text.bytes().map(u32::from).collect()),
+            Self::Words(pieces) | Self::Subwords(pieces) => return Ok(pieces.encode(text)),
         };
         let token = |(index, c): (usize, char)| match known.binary_search(&c) {
             Ok(token) => Ok(token as u32),
@@ -122,6 +157,9 @@ impl Vocabulary {
                 text.into_bytes()
             }
             Self::Bytes => tokens.iter().map(|&token| token as u8).collect(),
+            Self::Words(pieces) | Self::Subwords(pieces) => {
+                tokens.iter().flat_map(|&token| pieces.bytes(token).iter().copied()).collect()
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use super::report::LanguageReport;
 use crate::baseline::{ADDED_COUNT, bigram, unigram};
 use crate::config::Config;
-use crate::data::{Lanes, Part, Position, Text, VocabularyKind};
+use crate::data::{Lanes, Part, Position, Text, Vocabulary, VocabularyKind};
 use crate::error::{Error, Result};
 use crate::loss::{IGNORE, Loss, Targets};
 use crate::task::{Evaluation, Learned, Learner, Reader, refused, stack};
@@ -74,6 +74,8 @@ impl Learner for LanguageLearner {
         match self.text.vocabulary().kind() {
             VocabularyKind::Characters => "characters",
             VocabularyKind::Bytes => "bytes",
+            VocabularyKind::Words => "words",
+            VocabularyKind::Subwords => "subwords",
         }
     }
 
@@ -86,6 +88,8 @@ impl Learner for LanguageLearner {
             _ if self.text.validation().is_empty() => "training loss",
             VocabularyKind::Characters => "nats per character",
             VocabularyKind::Bytes => "nats per byte",
+            VocabularyKind::Words => "nats per word",
+            VocabularyKind::Subwords => "nats per subword",
         }
     }
 
@@ -172,7 +176,17 @@ pub(super) fn evaluate(
             bigram(text.train(), &tokens[first - 1..], size, ADDED_COUNT),
         ),
     };
-    Ok(LanguageReport::new((part.name(), text.vocabulary().unit()), measured, baselines))
+    let characters = characters(text.vocabulary(), &tokens[first..]);
+    let unit = (part.name(), text.vocabulary().unit());
+    Ok(LanguageReport::new(unit, (measured.0, measured.1, characters), baselines))
+}
+
+/// The characters that tokens stand for.
+pub(super) fn characters(vocabulary: &Vocabulary, tokens: &[u32]) -> u64 {
+    match vocabulary.kind() {
+        VocabularyKind::Characters => tokens.len() as u64,
+        _ => vocabulary.decode(tokens).chars().count() as u64,
+    }
 }
 
 /// The mean cross-entropy in nats of `tokens[first..]`, every token once, each after all that stand

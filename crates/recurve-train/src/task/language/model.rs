@@ -1,7 +1,7 @@
 //! A trained language model in use: to continue a text, to measure one, to read one as it comes.
 
 use super::generation::{GenerateOptions, Sampler, softmax};
-use super::learner::{cross_entropy, evaluate, held_out};
+use super::learner::{characters, cross_entropy, evaluate, held_out};
 use super::report::LanguageReport;
 use crate::data::{Part, Text, Vocabulary};
 use crate::error::{Error, Result};
@@ -154,6 +154,8 @@ impl LanguageModel {
     pub fn evaluate_text(&self, path: &Path) -> Result<LanguageReport> {
         let text = Text::read_with(path, &self.vocabulary, 0.0)?;
         let measured = cross_entropy(&mut self.network()?, text.tokens(), 1)?;
+        let characters = characters(&self.vocabulary, &text.tokens()[1..]);
+        let measured = (measured.0, measured.1, characters);
         Ok(LanguageReport::new(("all", self.vocabulary.unit()), measured, (None, None)))
     }
 
@@ -224,7 +226,12 @@ impl Trained for LanguageModel {
         let nats = sum / json.len().max(1) as f64;
         let fields = serde_json::Map::from_iter([("nats".to_owned(), nats.into())]);
         let words = vec![format!("{nats:.4} nats per {}", self.vocabulary.unit())];
-        Ok(Predictions { what: "characters", csv, json, scores: (fields, words) })
+        let what = match self.vocabulary.unit() {
+            "word" => "words",
+            "subword" => "subwords",
+            _ => "characters",
+        };
+        Ok(Predictions { what, csv, json, scores: (fields, words) })
     }
 }
 

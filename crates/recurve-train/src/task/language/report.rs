@@ -10,7 +10,7 @@ use serde::Serialize;
 pub struct LanguageReport {
     /// `validation`, `training` or `all`.
     pub part: String,
-    /// What a token is: `character` or `byte`.
+    /// What a token is: `character`, `byte`, `word` or `subword`.
     pub unit: String,
     /// Tokens predicted.
     pub tokens: u64,
@@ -18,6 +18,8 @@ pub struct LanguageReport {
     pub nats: f64,
     /// The same in bits.
     pub bits: f64,
+    /// Bits per character that the tokens stand for, which compares models of different tokens.
+    pub bits_per_character: f64,
     /// The same as perplexity.
     pub perplexity: f64,
     /// Cross-entropy of the token frequencies of the training part, in nats per token.
@@ -31,7 +33,7 @@ pub struct LanguageReport {
 impl LanguageReport {
     pub(crate) fn new(
         (part, unit): (&str, &str),
-        (nats, tokens): (f64, u64),
+        (nats, tokens, characters): (f64, u64, u64),
         (unigram, bigram): (Option<f64>, Option<f64>),
     ) -> Self {
         let against = |name: &str, baseline: Option<f64>| Skill::of(name, nats, baseline?);
@@ -41,6 +43,7 @@ impl LanguageReport {
             tokens,
             nats,
             bits: metrics::bits(nats),
+            bits_per_character: metrics::bits(nats) * tokens as f64 / characters.max(1) as f64,
             perplexity: metrics::perplexity(nats),
             unigram,
             bigram,
@@ -59,6 +62,9 @@ impl Report for LanguageReport {
             "{} part, {} {unit}s: {:.4} nats per {unit} · {:.4} bits · perplexity {:.3}",
             self.part, self.tokens, self.nats, self.bits, self.perplexity
         )];
+        if matches!(unit.as_str(), "word" | "subword") {
+            lines[0] += &format!(" · {:.4} bits per character", self.bits_per_character);
+        }
         for (name, nats) in [("unigram", self.unigram), ("bigram", self.bigram)] {
             let skill = self.skills.iter().find(|skill| skill.baseline == name);
             if let (Some(nats), Some(skill)) = (nats, skill) {
