@@ -45,7 +45,7 @@ pub enum Answers {
     /// A blank, then a symbol each; and what a symbol is.
     Symbols(Vec<String>, TokenKind),
     /// Symbols that are written one after the other.
-    Written(Written),
+    Written(Box<Written>),
 }
 
 /// What a decoder writes.

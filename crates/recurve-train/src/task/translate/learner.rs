@@ -276,7 +276,7 @@ impl Learner for TranslateLearner {
         Reader::Sequences(SequenceReader {
             source: self.data.source.clone(),
             encoder: self.data.encoder.clone(),
-            answers: Answers::Written(self.written.clone()),
+            answers: Answers::Written(Box::new(self.written.clone())),
         })
     }
 

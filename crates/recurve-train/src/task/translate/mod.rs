@@ -94,7 +94,7 @@ impl super::Definition for Definition {
             }
         }
         let answers = match reader.map(|reader| &reader.answers) {
-            Some(Answers::Written(written)) => written.clone(),
+            Some(Answers::Written(written)) => Written::clone(written),
             _ => written(&data, &options)?,
         };
         let targets = targets(&data, &answers);
@@ -151,7 +151,7 @@ impl Translator {
                 file.precision().name()
             )));
         }
-        let (answers, reader) = (answers.clone(), reader.clone());
+        let (answers, reader) = (Written::clone(answers), reader.clone());
         let network = sequences::network(&file, threads)?;
         Ok(Self { network, reader, answers, file, search: Search::default() })
     }

@@ -224,20 +224,20 @@ mod tests {
         let wide = Search { beam: 200, best: 3, length_power: 0.0 };
         // No room for a fourth symbol: targets of three may also be cut off there.
         let found = search(&mut model, &encoded, wide, 9).unwrap();
-        for source in 0..2 {
+        for (source, found) in found.iter().enumerate() {
             let best = all
                 .iter()
                 .map(|symbols| told(&mut model, &encoded, source, symbols))
                 .fold(f64::NEG_INFINITY, f64::max);
-            let first = &found[source][0];
-            assert_eq!(found[source].len(), 3);
+            let first = &found[0];
+            assert_eq!(found.len(), 3);
             let own = told(&mut model, &encoded, source, &first.symbols);
             assert!((own - first.log_probability).abs() < 1e-6);
             assert!(first.log_probability >= best - 1e-6, "{first:?} {best}");
             assert_eq!(first.attention.len(), first.symbols.len() + 1);
             let weights: f32 = first.attention[0].iter().sum();
             assert!((weights - 1.0).abs() < 1e-5);
-            assert!(found[source].windows(2).all(|w| w[0].log_probability >= w[1].log_probability));
+            assert!(found.windows(2).all(|w| w[0].log_probability >= w[1].log_probability));
         }
     }
 
