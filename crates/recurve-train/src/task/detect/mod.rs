@@ -2,7 +2,7 @@
 //!
 //! A model learns from the first rows of a stream, which are taken as usual, what the next row is like. Then it
 //! watches: how far each row is from what was expected becomes a surprise, and a surprise that is great enough
-//! an alarm ([`surprise`]). Nothing looks ahead, so a file is watched as a stream is, to the bit. What is
+//! an alarm ([`Alarms`]). Nothing looks ahead, so a file is watched as a stream is, to the bit. What is
 //! usual is found out on the way; no anomaly need ever have been seen, and labels serve to measure only.
 
 mod learner;
