@@ -201,23 +201,70 @@ pub trait Activations: Copy + Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Standard;
 
+impl Standard {
+    #[inline(always)]
+    fn value<V: Lanes>(role: Role, sum: V) -> V {
+        match role {
+            Role::Gate => sum.sigmoid(),
+            Role::Candidate | Role::Output => sum.tanh(),
+        }
+    }
+    #[inline(always)]
+    fn derivative<V: Lanes>(role: Role, y: V) -> V {
+        match role {
+            Role::Gate => y * (y.like(1.0) - y),
+            Role::Candidate | Role::Output => y.like(1.0) - y * y,
+        }
+    }
+}
+
+/// The most functions that a gated cell asks for at once.
+const MOST: usize = 5;
+
+// Written out place by place. So much text in a closure, or in a loop that is not unrolled, may become a
+// function of its own, and such a function does not know the instructions of the vectors: twice the time.
 impl Activations for Standard {
     #[inline(always)]
     fn values<V: Lanes, const N: usize>(self, roles: [Role; N], sums: [V; N]) -> [V; N] {
-        core::array::from_fn(|at| match roles[at] {
-            Role::Gate => sums[at].sigmoid(),
-            Role::Candidate | Role::Output => sums[at].tanh(),
-        })
+        const { assert!(N <= MOST) };
+        let mut values = sums;
+        if N > 0 {
+            values[0] = Self::value(roles[0], sums[0]);
+        }
+        if N > 1 {
+            values[1] = Self::value(roles[1], sums[1]);
+        }
+        if N > 2 {
+            values[2] = Self::value(roles[2], sums[2]);
+        }
+        if N > 3 {
+            values[3] = Self::value(roles[3], sums[3]);
+        }
+        if N > 4 {
+            values[4] = Self::value(roles[4], sums[4]);
+        }
+        values
     }
     #[inline(always)]
     fn derivatives<V: Lanes, const N: usize>(self, roles: [Role; N], values: [V; N]) -> [V; N] {
-        core::array::from_fn(|at| {
-            let y = values[at];
-            match roles[at] {
-                Role::Gate => y * (y.like(1.0) - y),
-                Role::Candidate | Role::Output => y.like(1.0) - y * y,
-            }
-        })
+        const { assert!(N <= MOST) };
+        let mut derivatives = values;
+        if N > 0 {
+            derivatives[0] = Self::derivative(roles[0], values[0]);
+        }
+        if N > 1 {
+            derivatives[1] = Self::derivative(roles[1], values[1]);
+        }
+        if N > 2 {
+            derivatives[2] = Self::derivative(roles[2], values[2]);
+        }
+        if N > 3 {
+            derivatives[3] = Self::derivative(roles[3], values[3]);
+        }
+        if N > 4 {
+            derivatives[4] = Self::derivative(roles[4], values[4]);
+        }
+        derivatives
     }
 }
 
