@@ -37,10 +37,13 @@ fn run(verb: &Verb, json: bool) -> Result<u8> {
     match verb {
         Verb::Train(args) => return verbs::train::run(args, json),
         Verb::Compare(args) => return verbs::compare::run(args, json),
+        Verb::Tune(args) => return verbs::tune::run(args, json),
+        Verb::FindLr(args) => return verbs::find_lr::run(args, json),
         Verb::Reproduce(args) => return verbs::reproduce::run(args, json),
         Verb::Data(args) => verbs::data::run(args, json)?,
         Verb::Eval(args) => verbs::eval::run(args, json)?,
         Verb::Forecast(args) => verbs::forecast::run(args, json)?,
+        Verb::Backtest(args) => verbs::backtest::run(args, json)?,
         Verb::Generate(args) => verbs::generate::run(args, json)?,
         Verb::Predict(args) => verbs::predict::run(args, json)?,
         Verb::Stream(args) => verbs::stream::run(args, json)?,

@@ -36,7 +36,7 @@ fn train_tells_measures_and_writes_a_whole_run() {
     assert_eq!(names(&run), expected);
     assert_eq!(names(&folder.path().join("runs")), ["air-1", "latest"]);
     let predictions = fs::read_to_string(run.join("predictions.csv")).expect("a file");
-    assert!(predictions.starts_with("target,origin,time,step,actual,forecast,naive"));
+    assert!(predictions.starts_with("target,origin,time,step,actual,forecast,lower,upper,naive"));
     assert!(predictions.contains("1957-12"), "the last row of the test part");
 
     // The next run has the next number; its configuration file makes the same run again.
@@ -169,7 +169,11 @@ fn forecast_goes_on_after_the_last_row() {
     let ran = recurve(trained(), &["forecast", "runs/air"]).done();
     let lines: Vec<&str> = ran.out.lines().collect();
     assert_eq!(lines.len(), 7, "{}", ran.out);
-    assert!(lines[0].starts_with("month") && lines[0].ends_with("passengers"));
+    assert!(
+        lines[0].starts_with("month")
+            && lines[0].contains("passengers")
+            && lines[0].ends_with("upper")
+    );
     assert!(lines[1].starts_with("1958-01") && lines[6].starts_with("1958-06"));
 
     let told = recurve(trained(), &["forecast", "runs/air", "--json"]).done().json();
@@ -181,7 +185,7 @@ fn forecast_goes_on_after_the_last_row() {
     let args = ["forecast", run, "new.csv", "--output", "out.csv"];
     recurve(folder.path(), &args).done();
     let written = fs::read_to_string(folder.path().join("out.csv")).expect("a file");
-    assert!(written.starts_with("month,passengers\n1960-01,"), "{written}");
+    assert!(written.starts_with("month,passengers,lower,upper\n1960-01,"), "{written}");
     assert_eq!(written.lines().count(), 7);
     assert_eq!(names(folder.path()), ["air.csv", "new.csv", "out.csv", "play.txt"]);
 }

@@ -72,3 +72,4 @@ pub mod schedule;
 pub mod stopping;
 pub mod task;
 pub mod trainer;
+pub mod tune;

@@ -44,6 +44,47 @@ pub fn mase(forecast: &[f64], actual: &[f64], scale: f64) -> f64 {
     mae(forecast, actual) / scale
 }
 
+/// The efficiency of Nash and Sutcliffe (1970), `1 − Σ (f − y)² / Σ (y − mean y)²`: 1 is perfect, 0 no better
+/// than the mean of what came. `None` where that never changes.
+pub fn nse(forecast: &[f64], actual: &[f64]) -> Option<f64> {
+    check(forecast.len(), actual.len());
+    let (_, deviation) = crate::data::mean_and_deviation(actual);
+    (deviation > 0.0).then(|| 1.0 - (rmse(forecast, actual) / deviation).powi(2))
+}
+
+/// The efficiency of Kling and Gupta (2009), `1 − √((r − 1)² + (σ_f/σ_y − 1)² + (μ_f/μ_y − 1)²)` of the
+/// correlation, the deviations and the means. `None` where a deviation or the mean of what came is 0.
+pub fn kge(forecast: &[f64], actual: &[f64]) -> Option<f64> {
+    check(forecast.len(), actual.len());
+    let (mean_f, of_f) = crate::data::mean_and_deviation(forecast);
+    let (mean_y, of_y) = crate::data::mean_and_deviation(actual);
+    if of_f == 0.0 || of_y == 0.0 || mean_y == 0.0 {
+        return None;
+    }
+    let shared = forecast.iter().zip(actual).map(|(f, y)| (f - mean_f) * (y - mean_y));
+    let r = shared.sum::<f64>() / actual.len() as f64 / (of_f * of_y);
+    let parts = [r - 1.0, of_f / of_y - 1.0, mean_f / mean_y - 1.0];
+    Some(1.0 - parts.iter().map(|part| part * part).sum::<f64>().sqrt())
+}
+
+/// The pinball loss of a quantile `q` of a level: `max(level (y − q), (level − 1) (y − q))`.
+pub fn pinball(level: f64, q: f64, y: f64) -> f64 {
+    (level * (y - q)).max((level - 1.0) * (y - q))
+}
+
+/// The continuous ranked probability score of quantiles at rising levels: twice the integral of the pinball
+/// loss over the level, by the trapezium rule, nothing at 0 and 1 (Gneiting, Ranjan 2011, equation 9). Of
+/// few levels it is rough.
+pub fn crps(levels: &[f64], quantiles: &[f64], y: f64) -> f64 {
+    let losses = levels.iter().zip(quantiles).map(|(&level, &q)| (level, pinball(level, q, y)));
+    let (mut sum, mut before) = (0.0, (0.0, 0.0));
+    for (level, loss) in losses.chain([(1.0, 0.0)]) {
+        sum += (level - before.0) * (loss + before.1);
+        before = (level, loss);
+    }
+    sum
+}
+
 /// The share of predictions that are right, from 0 to 1.
 pub fn accuracy<T: PartialEq>(predicted: &[T], actual: &[T]) -> f64 {
     check(predicted.len(), actual.len());
@@ -91,8 +132,12 @@ pub struct Scores {
     pub rmse: f64,
     /// [`smape`], in percent.
     pub smape: f64,
-    /// [`mase`]; `None` where its scale does not exist.
+    /// [`mase`]; `None` where its scale does not exist. Of several series, the mean.
     pub mase: Option<f64>,
+    /// [`nse`]; of several series, the median.
+    pub nse: Option<f64>,
+    /// [`kge`]; of several series, the median.
+    pub kge: Option<f64>,
 }
 
 impl Scores {
@@ -103,6 +148,38 @@ impl Scores {
             rmse: rmse(forecast, actual),
             smape: smape(forecast, actual),
             mase: scale.map(|scale| mase(forecast, actual, scale)),
+            nse: nse(forecast, actual),
+            kge: kge(forecast, actual),
+        }
+    }
+
+    /// The scores of several series, each with its number of values: errors over all values, the mean of
+    /// MASE, the medians of the efficiencies.
+    pub fn over(series: &[(Self, usize)]) -> Self {
+        if let [(only, _)] = series {
+            return *only;
+        }
+        let count = series.iter().map(|(_, count)| *count as f64).sum::<f64>().max(1.0);
+        let mean = |of: fn(&Self) -> f64| {
+            series.iter().map(|(scores, own)| of(scores) * *own as f64).sum::<f64>() / count
+        };
+        let some = |of: fn(&Self) -> Option<f64>| -> Vec<f64> {
+            let mut found: Vec<f64> = series.iter().filter_map(|(scores, _)| of(scores)).collect();
+            found.sort_unstable_by(f64::total_cmp);
+            found
+        };
+        let mases = some(|scores| scores.mase);
+        let median = |of| {
+            let found = some(of);
+            found.get(found.len() / 2).copied()
+        };
+        Self {
+            mae: mean(|scores| scores.mae),
+            rmse: mean(|scores| scores.rmse.powi(2)).sqrt(),
+            smape: mean(|scores| scores.smape),
+            mase: (!mases.is_empty()).then(|| mases.iter().sum::<f64>() / mases.len() as f64),
+            nse: median(|scores| scores.nse),
+            kge: median(|scores| scores.kge),
         }
     }
 }

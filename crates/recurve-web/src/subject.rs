@@ -77,9 +77,18 @@ impl Subject {
             });
         }
         if let Reader::Table(plan) = file.reader() {
+            let config = file.config();
+            let model = &config.model;
+            let simple = model.relative.unwrap_or(0) <= 1 && model.rescale != Some(true);
+            let number = recurve_train::loss::Density::of(&config.loss).is_none();
+            if !(plan.is_plain() && simple && number) {
+                let why = "this forecast reads more than the rows of one series, or says more than a number; \
+                           such models are not traced yet; what the run wrote is shown";
+                return Self::Other(why.to_owned());
+            }
             return Self::Table(Box::new(TableSubject {
                 plan: plan.clone(),
-                relative: file.config().model.relative == Some(true),
+                relative: model.relative == Some(1),
                 own: own_series(file, plan, data).map_err(|error| error.to_string()),
             }));
         }

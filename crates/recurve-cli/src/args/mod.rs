@@ -13,9 +13,12 @@ pub(crate) use machine::{Bench, Doctor, Lengths, Memory, Mode, Stages};
 #[cfg(feature = "explore")]
 pub(crate) use running::Explore;
 pub(crate) use running::{
-    Detect, Eval, Forecast, Frames, Generate, Part, Predict, Stream, Tag, Transcribe, Translate,
+    Backtest, Detect, Eval, Forecast, Frames, Generate, Part, Predict, Stream, Tag, Transcribe,
+    Translate,
 };
-pub(crate) use training::{Compare, Config, Data, DataVerb, Experiment, Reproduce, Train};
+pub(crate) use training::{
+    Compare, Config, Data, DataVerb, Experiment, FindLr, Reproduce, Train, Tune,
+};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -47,10 +50,16 @@ pub(crate) enum Verb {
     Train(Train),
     /// Train RNN, GRU, LSTM, xLSTM, TCN and Transformer of equal size on a file: is an LSTM right for it?
     Compare(Compare),
+    /// Search for settings: many at random, the better ones trained on.
+    Tune(Tune),
+    /// Raise the learning rate step by step, and see where it helps and where it harms.
+    FindLr(FindLr),
     /// Measure a trained model beside the naive baselines.
     Eval(Eval),
     /// Forecast what comes after the last row of a table.
     Forecast(Forecast),
+    /// Forecast from rolling origins: errors by distance, what intervals hold, beside the naive forecasts.
+    Backtest(Backtest),
     /// Write text with a trained language model.
     Generate(Generate),
     /// Run a trained model over a whole file: forecasts, classes, numbers, tags, texts, or the probability

@@ -46,11 +46,34 @@ pub(crate) struct Eval {
 /// `recurve forecast`
 #[derive(Debug, Args)]
 pub(crate) struct Forecast {
-    /// A run folder, such as runs/latest, or a model.safetensors.
-    pub(crate) run: PathBuf,
-    /// The table to continue, with the columns of the training; the data of the training if absent.
-    pub(crate) data: Option<PathBuf>,
+    /// Run folders, such as runs/latest, or model.safetensors files, whose forecasts are averaged; after
+    /// them the table to continue, with the columns of the training; the data of the training if absent.
+    #[arg(required = true, value_name = "RUN... [DATA]")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Also write every quantile that the model gives.
+    #[arg(long)]
+    pub(crate) quantiles: bool,
     /// Also write the forecast to this CSV file.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) threads: Threads,
+}
+
+/// `recurve backtest`
+#[derive(Debug, Args)]
+pub(crate) struct Backtest {
+    /// Run folders or model.safetensors files, whose forecasts are averaged; after them the table; the
+    /// data of the training if absent.
+    #[arg(required = true, value_name = "RUN... [DATA]")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Which part of the training data: held-out if absent, but all of a DATA that is given.
+    #[arg(long, value_enum)]
+    pub(crate) part: Option<Part>,
+    /// Rows between origins.
+    #[arg(long, value_name = "ROWS", default_value_t = 1)]
+    pub(crate) stride: usize,
+    /// Write a forecast of every row to this CSV file.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     #[command(flatten)]

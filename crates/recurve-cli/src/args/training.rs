@@ -111,6 +111,72 @@ pub(crate) struct Reproduce {
     pub(crate) quiet: bool,
 }
 
+/// `recurve find-lr`
+#[derive(Debug, Args)]
+pub(crate) struct FindLr {
+    /// The file to train on.
+    pub(crate) data: PathBuf,
+    /// What is learned; guessed from the file if absent.
+    #[arg(long, value_name = "TASK")]
+    pub(crate) task: Option<String>,
+    /// Start from the settings in this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Change one setting; may be given many times.
+    #[arg(long, value_name = "KEY=VALUE", action = ArgAction::Append)]
+    pub(crate) set: Vec<String>,
+    /// The first rate.
+    #[arg(long, default_value_t = 1e-6)]
+    pub(crate) from: f64,
+    /// The last rate.
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) to: f64,
+    /// Steps from the first to the last.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) steps: u32,
+    /// Draw the loss over the rate into this SVG file.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) threads: Threads,
+}
+
+/// `recurve tune`
+#[derive(Debug, Args)]
+#[command(after_help = TUNE_HELP)]
+pub(crate) struct Tune {
+    /// The file to train on.
+    pub(crate) data: PathBuf,
+    /// The space: a TOML file.
+    pub(crate) space: PathBuf,
+    /// What is learned; guessed from the file if absent.
+    #[arg(long, value_name = "TASK")]
+    pub(crate) task: Option<String>,
+    /// Start from the settings in this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Set what does not vary; may be given many times.
+    #[arg(long, value_name = "KEY=VALUE", action = ArgAction::Append)]
+    pub(crate) set: Vec<String>,
+    /// The folder of the search; one that was stopped goes on.
+    #[arg(long, short, value_name = "DIR", default_value = "tune")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) threads: Threads,
+    /// Say nothing on the way.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+const TUNE_HELP: &str = "\
+A space:
+  trials = 20            # drawn at random
+  rounds = [3, 9]        # epochs after which the better third goes on (keep = 0.33)
+  [space]
+  \"model.hidden\" = [32, 64, 128]
+  \"optimiser.learning_rate\" = { from = 1e-4, to = 1e-2, log = true }
+  \"data.input\" = { from = 12, to = 48, whole = true }";
+
 /// `recurve config`
 #[derive(Debug, Args)]
 pub(crate) struct Config {

@@ -4,7 +4,7 @@
 use super::chart::{Chart, Line, Look};
 use super::page::{Block, Figure, Section};
 use crate::console;
-use recurve_train::data::Series;
+use recurve_train::data::{Panel, Series};
 use recurve_train::error::Result;
 use recurve_train::metrics::Scores;
 use recurve_train::model_file::ModelFile;
@@ -25,32 +25,51 @@ pub(super) fn whole(
 ) -> Result<(Vec<Section>, Vec<String>)> {
     let mut model = Forecaster::of(file)?;
     let table = model.own_table(None)?;
-    let series = Series::new(&table, model.plan())?;
-    let next = model.forecast(&table)?;
-    Ok((sections(report, &series, &next)?, model.plan().describe(&table)))
+    let panel = Panel::new(&table, model.plan())?;
+    let next = match model.plan().known.is_empty() {
+        true => model.forecast_all(&table)?,
+        // Without rows that say what is known ahead there is nothing to draw.
+        false => model.forecast_all(&table).unwrap_or_default(),
+    };
+    Ok((sections(report, panel.series(), &next)?, model.plan().describe(&table)))
 }
 
 /// The sections on forecasts: pictures, measures, and what comes next.
-fn sections(report: &ForecastReport, series: &Series, next: &Forecast) -> Result<Vec<Section>> {
-    let rows: HashMap<String, usize> =
-        (0..series.rows()).filter_map(|row| Some((series.time(row)?, row))).collect();
+fn sections(report: &ForecastReport, all: &[Series], next: &[Forecast]) -> Result<Vec<Section>> {
     let mut pictures = vec![];
     let mut measures = vec![];
+    let targets = report.targets.len().max(1);
     for (at, target) in report.targets.iter().enumerate() {
-        let own = report.predictions.iter();
-        let own: Vec<&Prediction> = own.filter(|row| row.target == target.target).collect();
-        let view = View { target, at, own, rows: &rows, series };
-        if at < DRAWN {
-            pictures.push(Block::Charts(vec![view.held_out(&report.part)?]));
-            pictures.push(Block::Charts(vec![view.next(next)?]));
+        // Of several series the first are drawn; the measures are those of all.
+        for (which, series) in all.iter().enumerate().take((DRAWN / targets).max(1)) {
+            let rows: HashMap<String, usize> =
+                (0..series.rows()).filter_map(|row| Some((series.time(row)?, row))).collect();
+            let own = report.predictions.iter().filter(|row| row.target == target.target);
+            let own = own.filter(|row| row.series.as_deref() == series.name());
+            let view = View { target, at, own: own.collect(), rows: &rows, series };
+            if at < DRAWN {
+                pictures.push(Block::Charts(vec![view.held_out(&report.part)?]));
+                if let Some(next) = next.get(which) {
+                    pictures.push(Block::Charts(vec![view.next(next)?]));
+                }
+            }
         }
+        let (Some(series), rows) = (all.first(), HashMap::new()) else { continue };
+        let own = report.predictions.iter().filter(|row| row.target == target.target);
+        let view = View { target, at, own: own.collect(), rows: &rows, series };
         measures.push(view.table());
+        measures.extend(view.intervals());
         if at < DRAWN && report.horizon > 1 {
             measures.push(Block::Charts(vec![view.by_step(report.horizon)?]));
         }
     }
     if report.targets.len() > DRAWN {
         let text = format!("The first {DRAWN} of {} targets are drawn.", report.targets.len());
+        pictures.push(Block::Text(text));
+    }
+    if all.len() > 1 {
+        let shown = all.len().min((DRAWN / targets).max(1));
+        let text = format!("{shown} of {} series are drawn; the measures count all.", all.len());
         pictures.push(Block::Text(text));
     }
     let how = format!(
@@ -84,6 +103,41 @@ struct View<'a> {
 }
 
 impl View<'_> {
+    /// The name of what is drawn.
+    fn name(&self) -> String {
+        match self.series.name() {
+            Some(series) => format!("{} of {series}", self.target.target),
+            None => self.target.target.clone(),
+        }
+    }
+
+    /// What intervals should hold and what they held.
+    fn intervals(&self) -> Option<Block> {
+        let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+        let mut rows = vec![];
+        if let Some(probability) = &self.target.probability {
+            for coverage in &probability.coverage {
+                rows.push(vec![
+                    "of the distribution".to_owned(),
+                    percent(coverage.nominal),
+                    percent(coverage.found),
+                    String::new(),
+                ]);
+            }
+        }
+        let calibrated = self.target.interval.filter(|interval| interval.calibrated);
+        if let Some(interval) = calibrated {
+            rows.push(vec![
+                "calibrated on the validation part".to_owned(),
+                percent(interval.nominal),
+                percent(interval.found),
+                console::digits(interval.width),
+            ]);
+        }
+        let head = ["interval", "should hold", "held", "mean width"].map(str::to_owned).to_vec();
+        (!rows.is_empty()).then_some(Block::Table { head, rows, marked: None })
+    }
+
     /// The naive forecast that is drawn: the seasonal one where there is one.
     fn naive(&self) -> Option<(usize, &str)> {
         let names = self.target.baselines.iter().map(|naive| naive.name.as_str());
@@ -136,6 +190,12 @@ impl View<'_> {
             look: Look::Truth,
             points: self.observed(start..(last + 1).min(self.series.rows())),
         });
+        if found.iter().any(|(_, prediction)| prediction.lower.is_some()) {
+            legend.push((Look::Third.class(), "interval".to_owned()));
+            for edge in [|row: &Prediction| row.lower, |row: &Prediction| row.upper] {
+                lines.extend(pieces(&found, plan.horizon, Look::Third, edge));
+            }
+        }
         lines.extend(pieces(&found, plan.horizon, Look::Model, |prediction| {
             Some(prediction.forecast)
         }));
@@ -149,7 +209,7 @@ impl View<'_> {
             ..Chart::default()
         };
         Ok(Figure {
-            title: format!("{}: what was held out", self.target.target),
+            title: format!("{}: what was held out", self.name()),
             legend,
             svg: chart.svg()?,
             caption: format!(
@@ -169,22 +229,30 @@ impl View<'_> {
         let points = observed.last().copied().into_iter().chain(forecast);
         let points: Vec<(f64, f64)> = points.collect();
         let last = rows + next.times.len() - 1;
+        let mut lines =
+            vec![Line { look: Look::Truth, points: observed }, Line { look: Look::Model, points }];
+        let mut legend = vec![
+            (Look::Truth.class(), "observed".to_owned()),
+            (Look::Model.class(), format!("forecast after {}", next.after)),
+        ];
+        if let Some(coverage) = next.coverage {
+            let edge = |of: fn((f64, f64)) -> f64| {
+                let points = (rows..).map(|row| row as f64).zip(next.interval(self.at).map(of));
+                Line { look: Look::Third, points: points.collect() }
+            };
+            lines.extend([edge(|(low, _)| low), edge(|(_, high)| high)]);
+            legend.push((Look::Third.class(), format!("{:.0} % interval", 100.0 * coverage)));
+        }
         let chart = Chart {
             size: WIDE,
-            lines: vec![
-                Line { look: Look::Truth, points: observed },
-                Line { look: Look::Model, points },
-            ],
+            lines,
             y_name: self.target.target.clone(),
             x_labels: self.labels(start, last),
             ..Chart::default()
         };
         Ok(Figure {
-            title: format!("{}: what comes next", self.target.target),
-            legend: vec![
-                (Look::Truth.class(), "observed".to_owned()),
-                (Look::Model.class(), format!("forecast after {}", next.after)),
-            ],
+            title: format!("{}: what comes next", self.name()),
+            legend,
             svg: chart.svg()?,
             caption: String::new(),
         })
@@ -235,6 +303,7 @@ impl View<'_> {
             let at = |step: usize| {
                 let own = self.own.iter().filter(|prediction| prediction.step == step);
                 let errors = own.filter_map(|p| Some((value(p)? - p.actual).abs()));
+                let errors = errors.filter(|error| error.is_finite());
                 let (sum, count) = errors.fold((0.0, 0), |(sum, n), error| (sum + error, n + 1));
                 (count > 0).then(|| (step as f64, sum / f64::from(count)))
             };

@@ -6,7 +6,7 @@
 //! model says, [`experiment`] what one on an experiment says.
 
 mod alarms;
-mod chart;
+pub(crate) mod chart;
 mod classes;
 pub(crate) mod experiment;
 mod forecast;

@@ -1,6 +1,7 @@
 //! What each verb means: from what was typed to one call of the library, and to words about what it
 //! gave.
 
+pub(crate) mod backtest;
 pub(crate) mod bench;
 pub(crate) mod compare;
 pub(crate) mod config;
@@ -13,6 +14,7 @@ pub(crate) mod experiment;
 #[cfg(feature = "explore")]
 pub(crate) mod explore;
 pub(crate) mod export;
+pub(crate) mod find_lr;
 pub(crate) mod forecast;
 mod foreign;
 pub(crate) mod generate;
@@ -26,6 +28,7 @@ pub(crate) mod tag;
 pub(crate) mod train;
 pub(crate) mod transcribe;
 pub(crate) mod translate;
+pub(crate) mod tune;
 
 use crate::args::Threads;
 use recurve_nn::Engine;

@@ -6,17 +6,28 @@ use recurve_train::error::{Error, Result};
 use recurve_train::registry;
 use recurve_train::registry::reproduce::{self, Judged, Reproduction};
 use recurve_train::registry::suites::{SUITES, Suite};
+use recurve_train::task::{Evaluation, Forecaster};
+use std::path::PathBuf;
+
+/// What one training, or several that are averaged, came to.
+struct Made {
+    evaluation: Evaluation,
+    summary: Vec<String>,
+    folder: PathBuf,
+    report: PathBuf,
+    seconds: f64,
+}
 
 /// Gets the data, trains, and tells ours beside theirs. The exit code is 0 whatever comes out.
 pub(crate) fn run(args: &args::Reproduce, json: bool) -> Result<u8> {
     let Some(name) = &args.name else {
         let mut rows = vec![["result", "measure", "at least", "aim"].map(str::to_owned).to_vec()];
-        for one in reproduce::ALL {
-            let goals = [one.goals.0, one.goals.1].map(|goal| goal.to_string());
+        for one in reproduce::all() {
+            let goals = [one.goals.0, one.goals.1].map(console::number);
             rows.push([&[one.name.to_owned(), one.measure.to_owned()][..], &goals].concat());
         }
         for suite in SUITES {
-            let goals = [suite.goals.0, suite.goals.1].map(|goal| goal.to_string());
+            let goals = [suite.goals.0, suite.goals.1].map(console::number);
             rows.push([&[suite.name.to_owned(), suite.measure.to_owned()][..], &goals].concat());
         }
         return console::columns(&rows).iter().try_for_each(console::line).map(|()| 0);
@@ -24,19 +35,33 @@ pub(crate) fn run(args: &args::Reproduce, json: bool) -> Result<u8> {
     if let Some(suite) = SUITES.iter().find(|suite| suite.name == name) {
         return all_of(suite, args, json);
     }
-    let one = reproduce::find(name)?;
-    train_one(one, args, json, &mut |done| tell(one, done, json))
+    let mut last: Option<(&reproduce::Reproduction, Made)> = None;
+    for one in reproduce::find(name)? {
+        // Two measures of one training are told of it.
+        let same = last.take().filter(|(before, _)| one.is_of_the_same_training(before));
+        let made = match same {
+            Some((_, made)) => made,
+            None => match make(one, args, json)? {
+                Ok(made) => made,
+                Err(code) => return Ok(code),
+            },
+        };
+        tell(one, &made, json)?;
+        last = Some((one, made));
+    }
+    Ok(0)
 }
 
 fn train_one(
     one: &Reproduction,
     args: &args::Reproduce,
-    json: bool,
+    (seed, json): (Option<String>, bool),
     tell: &mut dyn FnMut(&Done) -> Result<()>,
 ) -> Result<u8> {
     registry::get(one.data, &args.data, super::data::mirror().as_deref())?;
     let data = one.prepare(&args.data)?;
     let mut set: Vec<String> = one.settings.iter().map(|&set| set.to_owned()).collect();
+    set.extend(seed);
     set.extend(args.set.iter().cloned());
     let train = args::Train {
         data: Some(data),
@@ -58,7 +83,7 @@ fn train_one(
 fn all_of(suite: &Suite, args: &args::Reproduce, json: bool) -> Result<u8> {
     let (mut evaluations, mut seconds) = (vec![], 0.0);
     for one in suite.parts {
-        let code = train_one(one, args, json, &mut |done| {
+        let code = train_one(one, args, (None, json), &mut |done| {
             evaluations.push(done.report.evaluation.clone());
             seconds += done.seconds;
             let ours = one.judge(&done.report.evaluation).map(|judged| judged.ours);
@@ -92,20 +117,58 @@ fn all_of(suite: &Suite, args: &args::Reproduce, json: bool) -> Result<u8> {
     console::line(console::took(seconds)).map(|()| 0)
 }
 
-fn tell(one: &reproduce::Reproduction, done: &Done, json: bool) -> Result<()> {
-    let judged = one.judge(&done.report.evaluation);
+/// Trains; the exit code where a signal ended it.
+fn make(
+    one: &reproduce::Reproduction,
+    args: &args::Reproduce,
+    json: bool,
+) -> Result<std::result::Result<Made, u8>> {
+    let mut runs = Vec::new();
+    let mut made: Option<Made> = None;
+    for member in 0..one.members {
+        let seed = (one.members > 1).then(|| format!("train.seed={}", member + 1));
+        let code = train_one(one, args, (seed, json), &mut |done| {
+            runs.push(done.folder.path().to_owned());
+            made = Some(Made {
+                evaluation: done.report.evaluation.clone(),
+                summary: done.report.summary(),
+                folder: done.folder.path().to_owned(),
+                report: done.folder.report(),
+                seconds: done.seconds + made.as_ref().map_or(0.0, |made| made.seconds),
+            });
+            Ok(())
+        })?;
+        if code != 0 {
+            return Ok(Err(code));
+        }
+    }
+    let mut made = made.ok_or_else(|| Error::failed("nothing was trained"))?;
+    if let (Evaluation::Forecast(_), true) = (&made.evaluation, runs.len() > 1) {
+        let mut models = Vec::new();
+        for run in &runs {
+            models.push(Forecaster::load(run)?.with_threads(super::count(args.threads))?);
+        }
+        let first = models.remove(0);
+        let report = first.averaged(models)?.evaluate_own(None)?;
+        made.evaluation = Evaluation::Forecast(report);
+        made.summary = vec![format!("the mean of {} models with other seeds", runs.len())];
+        made.summary.extend(made.evaluation.report().summary());
+    }
+    Ok(Ok(made))
+}
+
+fn tell(one: &reproduce::Reproduction, made: &Made, json: bool) -> Result<()> {
+    let judged = one.judge(&made.evaluation);
     let judged = judged.ok_or_else(|| Error::failed("the evaluation lacks the measure"))?;
     if json {
         let mut told = serde_json::to_value(&judged).unwrap_or_default();
-        told["run"] = done.folder.path().display().to_string().into();
-        told["seconds"] = done.seconds.into();
+        told["run"] = made.folder.display().to_string().into();
+        told["seconds"] = made.seconds.into();
         return console::json(&told);
     }
-    for line in done.report.summary() {
-        console::line(line)?;
-    }
+    made.summary.iter().try_for_each(console::line)?;
     verdict(&judged, one.higher)?;
-    console::line(format!("{} · {}", done.folder.report().display(), console::took(done.seconds)))
+    console::line(format!("{} · {}", made.report.display(), console::took(made.seconds)))
 }
 
 fn verdict(judged: &Judged, higher: bool) -> Result<()> {
@@ -122,6 +185,6 @@ fn verdict(judged: &Judged, higher: bool) -> Result<()> {
         console::number(judged.ours),
         judged.published,
         judged.at_least,
-        judged.aim
+        console::number(judged.aim)
     ))
 }

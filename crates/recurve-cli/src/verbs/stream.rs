@@ -77,7 +77,6 @@ fn next(stream: &mut LanguageStream, number: usize, line: &str, top: usize) -> R
 struct Rows {
     stream: ForecastStream,
     json: bool,
-    read: usize,
     /// For every column of the model, its place in a line.
     places: Vec<usize>,
     /// Cells in a line.
@@ -87,7 +86,7 @@ struct Rows {
 impl Rows {
     fn new(stream: ForecastStream, json: bool) -> Self {
         let width = stream.columns().len();
-        Self { stream, json, read: 0, places: (0..width).collect(), width }
+        Self { stream, json, places: (0..width).collect(), width }
     }
 
     fn answer(&mut self, number: usize, line: &str) -> Result<String> {
@@ -104,20 +103,23 @@ impl Rows {
             ));
         }
         let columns = self.stream.columns();
-        let row = self.places.iter().zip(&columns).map(|(place, column)| {
-            let cell = cells[*place].trim_matches('"');
-            let value = cell.parse::<f64>().ok().filter(|value| value.is_finite());
-            value.ok_or_else(|| {
-                wrong(number, format!("column `{column}` is `{cell}`, expected a number"))
-            })
-        });
-        let row: Vec<f64> = row.collect::<Result<_>>()?;
-        let forecast = self
-            .stream
-            .push(&row)
-            .map_err(|error| error.context(format!("standard input, line {number}")))?;
-        self.read += 1;
-        self.words(forecast)
+        let own = self.places.iter().map(|place| cells[*place].trim_matches('"'));
+        let own: Vec<&str> = own.collect();
+        let here = |error: Error| error.context(format!("standard input, line {number}"));
+        let forecast = if self.stream.plan().is_plain() {
+            let row = own.iter().zip(&columns).map(|(cell, column)| {
+                let value = cell.parse::<f64>().ok().filter(|value| value.is_finite());
+                value.ok_or_else(|| {
+                    wrong(number, format!("column `{column}` is `{cell}`, expected a number"))
+                })
+            });
+            let row: Vec<f64> = row.collect::<Result<_>>()?;
+            self.stream.push(&row).map_err(here)?
+        } else {
+            self.stream.push_cells(&own).map_err(here)?
+        };
+        let missing = self.stream.needs() - self.stream.has(&own);
+        self.words(forecast, missing)
     }
 
     /// A first line of names says where the columns of the model stand; the answer names the values
@@ -148,9 +150,8 @@ impl Rows {
         if self.json { console::to_json(&json!({ "columns": names })) } else { Ok(names.join(",")) }
     }
 
-    fn words(&self, forecast: Option<Vec<f64>>) -> Result<String> {
+    fn words(&self, forecast: Option<Vec<f64>>, missing: usize) -> Result<String> {
         let Some(values) = forecast else {
-            let missing = self.stream.needs() - self.read;
             return if self.json {
                 console::to_json(&json!({ "rows_missing": missing }))
             } else {

@@ -41,11 +41,13 @@ pub enum Expects {
     Columns,
     /// A number of rows, or a fraction of them.
     Size,
+    /// A list of numbers.
+    Numbers,
     /// One of these words.
     Choice(&'static [&'static str]),
 }
 
-use Expects::{Choice, Columns, Flag, Number, Size, Text, Whole};
+use Expects::{Choice, Columns, Flag, Number, Numbers, Size, Text, Whole};
 
 const STARTS: Expects = Choice(&["constant", "uniform", "normal", "xavier-uniform", "orthogonal"]);
 
@@ -192,18 +194,42 @@ const KEYS: &[Key] = &[
         Columns,
         "columns read beside the targets; [] is none, \"all\" every other",
     ),
+    table(
+        "data.series",
+        Text,
+        "the column that names the series of a row; without it, there is one",
+    ),
+    table("data.known", Columns, "columns that are known ahead, to the end of the horizon"),
+    table("data.static", Columns, "columns that are the same in all rows of a series"),
+    table(
+        "data.calendar",
+        Columns,
+        "what is told of time: hour, weekday, monthday, month, yearday",
+    ),
+    table(
+        "data.missing",
+        Choice(&["refuse", "mask"]),
+        "what an empty cell is: a mistake, or a value that was not measured (mask)",
+    ),
     table("data.log", Flag, "take the logarithm of the targets"),
     table("data.difference", Flag, "learn the change from row to row"),
     table("data.seasonal_difference", Flag, "learn the change from season to season"),
     of(
         &[Task::Forecast, Task::Classify, Task::Regress, Task::Transcribe, Task::Translate],
         "data.scaler",
-        Choice(&["standard", "min-max", "none"]),
+        Choice(&["standard", "min-max", "mean", "none"]),
         "how columns are scaled, fitted on the training part",
     ),
     table("data.season", Whole, "rows in a season; 1 for none"),
     table("data.input", Whole, "rows read before a forecast"),
     table("data.horizon", Whole, "rows forecast at once"),
+    table("data.patch", Whole, "rows read as one step"),
+    table(
+        "data.decoding",
+        Choice(&["direct", "steps", "recursive"]),
+        "the horizon at once, step by step with what is known ahead, or on own forecasts (recursive)",
+    ),
+    table("data.stride", Whole, "rows between the origins that measure; a horizon if absent"),
     of(
         &[
             Task::Forecast,
@@ -324,7 +350,13 @@ const KEYS: &[Key] = &[
         Choice(&["last", "mean", "max", "attention"]),
         "how the steps of a window or sequence become one vector",
     ),
-    table("model.relative", Flag, "read and forecast relative to the last row of the window"),
+    table(
+        "model.relative",
+        Whole,
+        "forecast the change from so many rows before (1: the last row, 24: the last day); 0 for none",
+    ),
+    table("model.rescale", Flag, "divide each window by its own spread"),
+    table("model.paths", Whole, "paths that are drawn where a forecast feeds on itself"),
     of(
         &[Task::Language, Task::Classify, Task::Regress, Task::Tag, Task::Translate],
         "model.embedding",
@@ -419,10 +451,24 @@ const KEYS: &[Key] = &[
     key("nan.max_consecutive", Whole, "more in a row end the run"),
     key(
         "loss.kind",
-        Choice(&["cross-entropy", "mse", "mae", "huber", "crf", "ctc"]),
-        "mse, mae or huber for numbers, cross-entropy for language, classes, tags or translations, crf for tags, ctc for texts",
+        Choice(&[
+            "cross-entropy",
+            "mse",
+            "mae",
+            "huber",
+            "quantile",
+            "normal",
+            "student-t",
+            "negative-binomial",
+            "mixture",
+            "crf",
+            "ctc",
+        ]),
+        "mse, mae or huber for numbers; quantile or a distribution for forecasts; cross-entropy for language, classes, tags or translations, crf for tags, ctc for texts",
     ),
     key("loss.label_smoothing", Number, "probability spread over all tokens"),
+    table("loss.levels", Numbers, "levels of the quantiles, with 0.5 among them"),
+    table("loss.components", Whole, "normal distributions in a mixture"),
     key("loss.delta", Number, "where the parabola becomes a line"),
     key("initialise.forget_bias", Number, "bias of the forget gate of an LSTM"),
     key("initialise.input.kind", STARTS, "input weights of the cells"),
@@ -470,6 +516,7 @@ impl Expects {
         match self {
             Whole => "a whole number from 0".to_owned(),
             Number => "a number".to_owned(),
+            Numbers => "a list of numbers".to_owned(),
             Flag => "true or false".to_owned(),
             Text => "a text".to_owned(),
             Columns => "\"all\", a column name or a list of column names".to_owned(),
@@ -489,6 +536,7 @@ impl Expects {
             (Columns, Value::Array(names)) => names.iter().all(toml::Value::is_str),
             (Size, Value::Integer(number)) => *number >= 0,
             (Size, Value::Float(_)) => true,
+            (Numbers, Value::Array(numbers)) => numbers.iter().all(|number| Number.fits(number)),
             (Choice(words), Value::String(word)) => words.contains(&word.as_str()),
             _ => false,
         }

@@ -59,6 +59,22 @@ fn one() -> usize {
     1
 }
 
+/// A number of rows, or whether it is one, as older runs say it.
+fn rows_back<'de, D: serde::Deserializer<'de>>(
+    from: D,
+) -> std::result::Result<Option<usize>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected a number of rows")]
+    enum Said {
+        Rows(usize),
+        Last(bool),
+    }
+    Ok(Some(match Said::deserialize(from)? {
+        Said::Rows(rows) => rows,
+        Said::Last(last) => usize::from(last),
+    }))
+}
+
 /// What the model is made of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -129,10 +145,16 @@ pub struct ModelConfig {
     /// How the steps of a window or sequence become one vector.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pooling: Option<Pooling>,
-    /// Whether the window and the forecast are taken relative to the last row of the window;
-    /// forecasts only.
+    /// The forecast is the change from the value this many rows before, and the window is read less the
+    /// mean of as many last rows; 0 for neither; forecasts only.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "rows_back")]
+    pub relative: Option<usize>,
+    /// Whether each window is divided by its own spread; forecasts only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub relative: Option<bool>,
+    pub rescale: Option<bool>,
+    /// Paths that are drawn where a forecast feeds on itself; forecasts only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paths: Option<usize>,
     /// The width of the token vectors, where there are tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embedding: Option<usize>,
@@ -308,7 +330,9 @@ impl Config {
                 embedding_dropout: None,
                 layer_norm: false,
                 pooling: Some(Pooling::Last),
-                relative: Some(true),
+                relative: Some(1),
+                rescale: Some(false),
+                paths: Some(100),
                 embedding: None,
                 letters: None,
                 attention: None,
@@ -350,6 +374,7 @@ impl Config {
             ("model.hidden", self.model.hidden),
             ("model.layers", self.model.layers),
             ("model.embedding", self.model.embedding.unwrap_or(1)),
+            ("model.paths", self.model.paths.unwrap_or(1)),
             ("train.batch", self.train.batch),
             ("train.steps", self.train.steps.unwrap_or(1)),
             ("train.accumulate", self.train.accumulate),

@@ -21,6 +21,7 @@ mod frequency;
 mod lanes;
 mod options;
 mod order;
+mod panel;
 mod pieces;
 mod plan;
 mod sequences;
@@ -37,10 +38,11 @@ pub use conll::{Sentence, TagColumns, TagReader, Tagged};
 pub use detect::{Guess, guess};
 pub use frequency::Frequency;
 pub use lanes::{Lanes, TokenBatch};
-pub use options::{Columns, ScalerKind, SplitSize, TableOptions};
+pub use options::{Columns, Decoding, Missing, ScalerKind, SplitSize, TableOptions};
 pub use order::{Position, shuffled};
+pub use panel::Panel;
 pub use pieces::Pieces;
-pub use plan::{Channel, DataPlan, Part, Split, TimeColumn};
+pub use plan::{Calendar, Channel, DataPlan, Part, SeriesPlan, Split, TimeColumn};
 pub use sequences::{
     AudioFeatures, ClassWeights, Encoder, InputChannel, Layout, Raw, Sequence, SequenceOptions,
     Sequences, Source, Spectrum, Wanted, drawn, parts,
@@ -56,7 +58,8 @@ pub use words::{TokenKind, UNKNOWN, Words};
 pub(crate) use conll::folded;
 pub(crate) use plan::time_column;
 pub(crate) use sequences::{Inputs, Side, sound};
-pub(crate) use table::shown;
+pub(crate) use statistics::mean_and_deviation;
+pub(crate) use table::{is_missing, shown};
 pub(crate) use words::vectors;
 
 use crate::error::{Error, Result};

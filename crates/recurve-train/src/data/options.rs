@@ -9,10 +9,21 @@ pub struct TableOptions {
     /// The time column; `"none"` ignores time, so that every row is one step. Guessed: the first
     /// column that reads as times.
     pub time: Option<String>,
+    /// The column that names the series of a row. Absent: the file holds one series.
+    pub series: Option<String>,
     /// What is forecast. Default: the last numeric column.
     pub targets: Columns,
     /// What is read beside the targets, up to the forecast origin. Default: nothing.
     pub covariates: Columns,
+    /// What is known ahead: read up to the end of the horizon. Default: nothing.
+    pub known: Columns,
+    /// What is the same in all rows of a series. Default: nothing.
+    #[serde(rename = "static")]
+    pub statics: Columns,
+    /// What is told of the time of each row: `hour`, `weekday`, `monthday`, `month`, `yearday`. Default: nothing.
+    pub calendar: Columns,
+    /// What an empty cell of a target or covariate is.
+    pub missing: Missing,
     /// Take the logarithm of the targets. Guessed: where the spread grows with the level.
     pub log: Option<bool>,
     /// Learn the change from one row to the next. Guessed: a trend without season.
@@ -27,6 +38,12 @@ pub struct TableOptions {
     pub input: Option<usize>,
     /// Rows it forecasts at once. Guessed: about a season.
     pub horizon: Option<usize>,
+    /// Rows that are read as one step. Default: 1.
+    pub patch: Option<usize>,
+    /// How a window becomes a horizon. Guessed: by steps where something is known ahead, else direct.
+    pub decoding: Option<Decoding>,
+    /// Rows between the origins that measure. Default: a horizon.
+    pub stride: Option<usize>,
     /// The part before the test part, for early stopping and model choice. Guessed: about a tenth.
     pub validation: Option<SplitSize>,
     /// The last part of the file, never seen before the final test. Guessed: about 15 %.
@@ -81,6 +98,31 @@ impl From<Columns> for Spelled {
     }
 }
 
+/// What an empty cell is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Missing {
+    /// A mistake, which is named.
+    #[default]
+    Refuse,
+    /// A value that was not measured: the model reads the one before and a mark that says so; nothing is
+    /// learned or measured there.
+    Mask,
+}
+
+/// How a window becomes a horizon.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decoding {
+    /// The last state gives the whole horizon at once.
+    #[default]
+    Direct,
+    /// The model goes on through the horizon, reads what is known ahead, and gives row by row.
+    Steps,
+    /// The model gives the next row and reads it as if it had come (Salinas et al. 2020).
+    Recursive,
+}
+
 /// How a column is scaled; fitted on the training part only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -90,6 +132,8 @@ pub enum ScalerKind {
     Standard,
     /// Smallest value 0 and largest 1.
     MinMax,
+    /// Mean size 1, and 0 stays 0: for counts.
+    Mean,
     /// As it is.
     None,
 }

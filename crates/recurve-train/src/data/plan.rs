@@ -6,7 +6,7 @@
 //! and all guesses about the values are those of the training rows.
 
 use super::frequency::Frequency;
-use super::options::{Columns, ScalerKind, SplitSize, TableOptions};
+use super::options::{Columns, Decoding, Missing, ScalerKind, SplitSize, TableOptions};
 use super::table::Table;
 use super::time::TimeFormat;
 use super::transform::{Scaler, Transform};
@@ -14,35 +14,69 @@ use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
+mod channels;
 mod choose;
 mod clock;
+mod make;
 
-use choose::Lengths;
+pub use channels::{Calendar, Channel};
 pub(super) use clock::{check_steady, read_times};
+pub(super) use make::{filled, rows_come};
 
 /// Everything that was decided about a table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DataPlan {
     /// The time column, if there is one.
     pub time: Option<TimeColumn>,
+    /// The column that names the series of a row, where there are several.
+    #[serde(default)]
+    pub id: Option<String>,
     /// The step from row to row.
     pub frequency: Frequency,
     /// Rows in a season; 1 where there is none.
     pub season: usize,
     /// What is forecast; the first channels of the input.
     pub targets: Vec<Channel>,
-    /// What is read beside it; the other channels.
+    /// What is read beside it, up to the end of the window.
     pub covariates: Vec<Channel>,
+    /// What is read up to the end of the horizon.
+    #[serde(default)]
+    pub known: Vec<Channel>,
+    /// What is the same in all rows of a series.
+    #[serde(default)]
+    pub statics: Vec<Channel>,
+    /// What is told of the time of each row.
+    #[serde(default)]
+    pub calendar: Vec<Calendar>,
+    /// What an empty cell is.
+    #[serde(default)]
+    pub missing: Missing,
     /// Logarithm and differences of the targets.
     pub transform: Transform,
     /// How the channels are scaled.
     pub scaler: ScalerKind,
-    /// The chronological split.
+    /// The chronological split; where there are several series, that of the first.
     pub split: Split,
+    /// What each series has of its own, where there are several; the scalers above are those of the first.
+    #[serde(default)]
+    pub series: Vec<SeriesPlan>,
     /// Rows in an input window.
     pub input: usize,
     /// Rows forecast at once.
     pub horizon: usize,
+    /// Rows that are read as one step.
+    #[serde(default = "one")]
+    pub patch: usize,
+    /// How a window becomes a horizon.
+    #[serde(default)]
+    pub decoding: Decoding,
+    /// Rows between the origins that measure; a horizon if absent.
+    #[serde(default)]
+    pub stride: Option<usize>,
+}
+
+fn one() -> usize {
+    1
 }
 
 /// The time column of a table.
@@ -56,16 +90,18 @@ pub struct TimeColumn {
 
 /// The time column of a table that is asked for, or the first that reads as times; `none` asks for none.
 pub(crate) fn time_column(table: &Table, asked: Option<&str>) -> Result<Option<TimeColumn>> {
-    Ok(clock::choose_time(table, asked)?.0)
+    Ok(clock::choose_time(table, asked, None)?.0)
 }
 
-/// One column as the model sees it.
+/// What one series of a table has of its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Channel {
-    /// Its name.
-    pub column: String,
-    /// Its scaling, after the transform; fitted on the training rows.
-    pub scaler: Scaler,
+pub struct SeriesPlan {
+    /// Its name, as it stands in the column that names series.
+    pub name: String,
+    /// Its split.
+    pub split: Split,
+    /// The scalers of its targets.
+    pub scalers: Vec<Scaler>,
 }
 
 /// The chronological split, in rows.
@@ -119,65 +155,73 @@ impl Split {
 }
 
 impl DataPlan {
-    /// Decides everything about a table: what the options say, and guesses for the rest.
-    ///
-    /// # Errors
-    ///
-    /// An unknown column, a bad cell in a used column, an unsteady time column, a logarithm of a
-    /// value that is not positive, or too few rows for the split and one window.
-    pub fn new(table: &Table, options: &TableOptions) -> Result<Self> {
-        choose::check_options(table, options)?;
-        let (time, times) = clock::choose_time(table, options.time.as_deref())?;
-        let frequency = match &time {
-            Some(time) => clock::guess_frequency(table, time, &times)?,
-            None => Frequency::Rows,
-        };
-        let (targets, covariates) = choose::columns(table, options, time.as_ref())?;
-        let values = targets.iter().map(|&column| table.numbers(column));
-        let values: Vec<Vec<f64>> = values.collect::<Result<_>>()?;
-
-        let Lengths { season, horizon, split } =
-            choose::lengths(table, options, frequency, &values[0])?;
-        let transform = choose::transform(options, season, &values, split.train)?;
-        let input = options.input.unwrap_or_else(|| {
-            let room = split.train.saturating_sub(transform.lost() + horizon);
-            let wish = if season > 1 { 2 * season } else { 12 };
-            wish.min(room / 2).max(1)
-        });
-        let mut plan = Self {
-            time,
-            frequency,
-            season,
-            targets: Vec::new(),
-            covariates: Vec::new(),
-            transform,
-            scaler: options.scaler,
-            split,
-            input,
-            horizon,
-        };
-        plan.check_rows(table)?;
-        for (&column, values) in targets.iter().zip(&values) {
-            check_logarithm(table, column, values, plan.transform.log)?;
-            let transformed = plan.transform.apply(&values[..split.train]);
-            plan.targets.push(Channel {
-                column: table.columns()[column].clone(),
-                scaler: Scaler::fit(options.scaler, &transformed),
-            });
-        }
-        for &column in &covariates {
-            let values = table.numbers(column)?;
-            plan.covariates.push(Channel {
-                column: table.columns()[column].clone(),
-                scaler: Scaler::fit(options.scaler, &values[plan.transform.lost()..split.train]),
-            });
-        }
-        Ok(plan)
+    /// Numbers the model reads at each step: those of all its rows.
+    pub fn channels(&self) -> usize {
+        let flag = usize::from(self.decoding == Decoding::Steps);
+        self.patch * (self.past_width() + self.known_width() + flag)
     }
 
-    /// Channels the model reads at each step: targets, then covariates.
-    pub fn channels(&self) -> usize {
-        self.targets.len() + self.covariates.len()
+    /// Numbers of a row that end with the window: targets, covariates, and marks of what is missing.
+    pub(crate) fn past_width(&self) -> usize {
+        let covariates = self.covariates.iter().map(Channel::width).sum::<usize>();
+        let marks = match self.missing {
+            Missing::Mask => self.targets.len() + self.covariates.len(),
+            Missing::Refuse => 0,
+        };
+        self.targets.len() + covariates + marks
+    }
+
+    /// Numbers of a row that are known ahead: known columns, statics and the calendar.
+    pub(crate) fn known_width(&self) -> usize {
+        let columns = self.known.iter().chain(&self.statics);
+        columns.map(Channel::width).sum::<usize>() + 2 * self.calendar.len()
+    }
+
+    /// Whether a row is no more than targets and covariates in numbers, read one by one, of one series.
+    pub fn is_plain(&self) -> bool {
+        self.id.is_none()
+            && self.known_width() == 0
+            && self.missing == Missing::Refuse
+            && self.patch == 1
+            && self.decoding == Decoding::Direct
+            && !self.covariates.iter().any(Channel::is_category)
+    }
+
+    /// Rows between the origins that measure.
+    pub fn stride(&self) -> usize {
+        self.stride.unwrap_or(self.horizon)
+    }
+
+    /// This plan for one series of the table: its own split and scalers; where training did not see it,
+    /// scalers of the rows that are given, and all rows are to be forecast.
+    pub(crate) fn of_series(&self, name: &str, values: &[Vec<f64>]) -> Self {
+        let found = self.series.iter().find(|series| series.name == name);
+        let mut own = self.alone();
+        let scalers = match found {
+            Some(found) => found.scalers.clone(),
+            None => values.iter().map(|values| self.fit_target(values)).collect(),
+        };
+        own.split = found.map_or(Split { train: 0, validation: 0, test: 0 }, |found| found.split);
+        for (target, scaler) in own.targets.iter_mut().zip(scalers) {
+            target.scaler = scaler;
+        }
+        own
+    }
+
+    /// The same without what is known of single series.
+    fn alone(&self) -> Self {
+        Self {
+            time: self.time.clone(),
+            id: self.id.clone(),
+            targets: self.targets.clone(),
+            covariates: self.covariates.clone(),
+            known: self.known.clone(),
+            statics: self.statics.clone(),
+            calendar: self.calendar.clone(),
+            transform: self.transform.clone(),
+            series: Vec::new(),
+            ..*self
+        }
     }
 
     /// Values the model emits for a window: `horizon * targets`.
@@ -197,12 +241,9 @@ impl DataPlan {
     /// Another width, a value that is not finite, too large, or not above 0 where its logarithm is
     /// taken; names the column.
     pub fn check_row(&self, row: &[f64]) -> Result<()> {
-        if row.len() != self.channels() {
-            return Err(Error::usage(format!(
-                "a row of {} values, expected {}",
-                row.len(),
-                self.channels()
-            )));
+        let columns = self.targets.len() + self.covariates.len();
+        if row.len() != columns {
+            return Err(Error::usage(format!("a row of {} values, expected {columns}", row.len())));
         }
         let channels = self.targets.iter().chain(&self.covariates).zip(row);
         for (index, (channel, &value)) in channels.enumerate() {
@@ -233,8 +274,18 @@ impl DataPlan {
         };
         TableOptions {
             time: Some(self.time.as_ref().map_or("none".to_owned(), |time| time.column.clone())),
+            series: self.id.clone(),
             targets: names(&self.targets),
             covariates: names(&self.covariates),
+            known: names(&self.known),
+            statics: names(&self.statics),
+            calendar: match self.calendar[..] {
+                [] => Columns::Default,
+                _ => {
+                    Columns::Named(self.calendar.iter().map(|one| one.name().to_owned()).collect())
+                }
+            },
+            missing: self.missing,
             log: Some(self.transform.log),
             difference: Some(self.transform.lags.first() == Some(&1)),
             seasonal_difference: Some(self.transform.lags.iter().any(|&lag| lag > 1)),
@@ -242,6 +293,9 @@ impl DataPlan {
             season: Some(self.season),
             input: Some(self.input),
             horizon: Some(self.horizon),
+            patch: Some(self.patch).filter(|patch| *patch > 1),
+            decoding: Some(self.decoding),
+            stride: self.stride,
             validation: Some(SplitSize::Rows(self.split.validation)),
             test: Some(SplitSize::Rows(self.split.test)),
         }
@@ -266,13 +320,15 @@ impl DataPlan {
             None => "no time column".to_owned(),
         };
         let Split { train, validation, test } = self.split;
+        let range = match self.series[..] {
+            [] => format!("{} to {}", cell(0), cell(table.rows() - 1)),
+            _ => format!("{} series in `{}`", self.series.len(), self.id.as_deref().unwrap_or("")),
+        };
         let mut lines = vec![format!(
-            "{}: {} rows, {}, {time}, {} to {}",
+            "{}: {} rows, {}, {time}, {range}",
             table.name(),
             table.rows(),
-            self.frequency,
-            cell(0),
-            cell(table.rows() - 1)
+            self.frequency
         )];
         lines.push(format!(
             "target {}; covariates {}; season {}; reads {} rows, forecasts {}",
@@ -282,6 +338,20 @@ impl DataPlan {
             self.input,
             self.horizon
         ));
+        let calendar: Vec<&str> = self.calendar.iter().map(|one| one.name()).collect();
+        let ahead = [
+            ("known ahead", quoted(&self.known)),
+            ("static", quoted(&self.statics)),
+            ("calendar", if calendar.is_empty() { "none".to_owned() } else { calendar.join(", ") }),
+        ];
+        let ahead: Vec<String> = ahead
+            .iter()
+            .filter(|(_, names)| names != "none")
+            .map(|(what, names)| format!("{what} {names}"))
+            .collect();
+        if !ahead.is_empty() {
+            lines.push(ahead.join("; "));
+        }
         let mut transforms = Vec::new();
         if self.transform.log {
             transforms.push("logarithm".to_owned());
@@ -295,9 +365,25 @@ impl DataPlan {
         transforms.push(match self.scaler {
             ScalerKind::Standard => "standard scaler from the training part".to_owned(),
             ScalerKind::MinMax => "min-max scaler from the training part".to_owned(),
+            ScalerKind::Mean => "mean scaler from the training part".to_owned(),
             ScalerKind::None => "no scaler".to_owned(),
         });
         lines.push(transforms.join(", "));
+        if !self.series.is_empty() {
+            let rows = |of: fn(&Split) -> usize| {
+                let rows = self.series.iter().map(|series| of(&series.split));
+                let (least, most) =
+                    rows.fold((usize::MAX, 0), |(a, b), rows| (a.min(rows), b.max(rows)));
+                if least == most { most.to_string() } else { format!("{least} to {most}") }
+            };
+            lines.push(format!(
+                "of each series: train {} rows, validation {}, test {}; each has its own scaler",
+                rows(|split| split.train),
+                rows(|split| split.validation),
+                rows(|split| split.test)
+            ));
+            return lines;
+        }
         let mut parts = vec![format!("train {train} rows to {}", cell(train - 1))];
         for (name, rows, start) in
             [("validation", validation, train), ("test", test, train + validation)]

@@ -10,135 +10,116 @@
 //! next row's targets ([`Series::next_targets`]).
 
 use super::frequency::Frequency;
-use super::plan::{DataPlan, Part, check_logarithm, check_steady, read_times};
+use super::options::{Decoding, Missing};
+use super::plan::{
+    Channel, DataPlan, Part, check_logarithm, check_steady, filled, read_times, rows_come,
+};
 use super::table::Table;
 use super::time::TimeFormat;
 use crate::error::{Error, Result};
 
-/// A table read by a plan.
+/// A table, or one series of it, read by a plan.
 #[derive(Clone, Debug)]
 pub struct Series {
     plan: DataPlan,
+    name: Option<String>,
     rows: usize,
+    /// Of all rows, those to come included.
     times: Vec<i64>,
-    /// The targets in the units of the file, one column each.
+    /// The targets in the units of the file, one column each; what is missing is the value before.
     values: Vec<Vec<f64>>,
-    /// What the model sees, `[rows, channels]`; the rows lost to differences are zero, unused.
-    scaled: Vec<f32>,
+    /// Whether each value was there; empty where all were.
+    there: Vec<Vec<bool>>,
+    /// What ends with the window, `[rows, past]`; of the rows lost to differences the targets are zero,
+    /// unused.
+    past: Vec<f32>,
+    /// What is known ahead, `[rows, known]`, those to come included.
+    known: Vec<f32>,
 }
 
 impl Series {
-    /// Reads a table by a plan: the one the plan was made from, or one that came later.
+    /// Reads a table of one series by a plan: the one the plan was made from, or one that came later.
     ///
     /// # Errors
     ///
     /// A column of the plan is missing, a cell in it is bad, the time column does not keep the
     /// plan's frequency, or there are fewer rows than one window.
     pub fn new(table: &Table, plan: &DataPlan) -> Result<Self> {
+        Self::read(table, plan, None)
+    }
+
+    /// Reads the rows of one series, named where there are several.
+    pub(super) fn read(whole: &Table, plan: &DataPlan, name: Option<&str>) -> Result<Self> {
         let times = match &plan.time {
             Some(time) => {
-                let times = read_times(table, time)?;
-                check_steady(table, time, &times, plan.frequency)?;
+                let times = read_times(whole, time)?;
+                check_steady(whole, time, &times, plan.frequency)?;
                 times
             }
-            None => (1..=table.rows() as i64).collect(),
+            None => (1..=whole.rows() as i64).collect(),
         };
-        if table.rows() < plan.rows_needed() {
+        let index = |channel: &Channel| whole.column(&channel.column);
+        let targets: Vec<usize> = plan.targets.iter().map(index).collect::<Result<_>>()?;
+        let rows = rows_come(whole, &targets, !plan.known.is_empty());
+        let masked = plan.missing == Missing::Mask;
+        if rows < plan.rows_needed() {
             return Err(Error::usage(format!(
-                "{}: {} rows are fewer than a window, expected at least {} (input {} and {} for \
+                "{}: {rows} rows are fewer than a window, expected at least {} (input {} and {} for \
                  differences); give more rows",
-                table.name(),
-                table.rows(),
+                whole.name(),
                 plan.rows_needed(),
                 plan.input,
                 plan.transform.lost()
             )));
         }
+        let mut found = Vec::new();
+        let mut there = Vec::new();
+        for &column in &targets {
+            let table = if rows < whole.rows() { &whole.head(rows) } else { whole };
+            if masked {
+                let values = table.numbers_or_missing(column)?;
+                there.push(values.iter().map(|value| !value.is_nan()).collect::<Vec<bool>>());
+                found.push(filled(&values));
+            } else {
+                found.push(table.numbers(column)?);
+            }
+            check_logarithm(table, column, &found[found.len() - 1], plan.transform.log)?;
+        }
+        let plan = match name {
+            Some(name) => plan.of_series(name, &found),
+            None => plan.clone(),
+        };
         let mut series = Self {
-            rows: table.rows(),
+            name: name.map(str::to_owned),
+            rows,
             times,
             values: Vec::new(),
-            scaled: vec![0.0; table.rows() * plan.channels()],
-            plan: plan.clone(),
+            there: if there.iter().flatten().all(|there| *there) { Vec::new() } else { there },
+            past: vec![0.0; rows * plan.past_width()],
+            known: vec![0.0; whole.rows() * plan.known_width()],
+            plan,
         };
-        let lost = plan.transform.lost();
-        for (channel, target) in plan.targets.iter().enumerate() {
-            let column = table.column(&target.column)?;
-            let values = table.numbers(column)?;
-            check_logarithm(table, column, &values, plan.transform.log)?;
-            let transformed = plan.transform.apply(&values);
-            let scaled = transformed.iter().map(|&value| target.scaler.apply(value));
-            series.fill(table, (column, channel), (lost..).zip(scaled))?;
+        for (at, (column, values)) in targets.into_iter().zip(found).enumerate() {
+            series.fill_target(whole, (column, at), &values)?;
             series.values.push(values);
         }
-        for (index, covariate) in plan.covariates.iter().enumerate() {
-            let column = table.column(&covariate.column)?;
-            let values = table.numbers(column)?;
-            let scaled = values.iter().map(|&value| covariate.scaler.apply(value));
-            let channel = plan.targets.len() + index;
-            series.fill(table, (column, channel), (0..).zip(scaled))?;
-        }
+        series.fill_covariates(whole)?;
+        series.fill_known(whole)?;
         Ok(series)
     }
 
-    /// Rows that come from no file, each `[channels]` in the units of the file: the latest of a
-    /// stream. Their times are not known; rows are counted from 1.
-    ///
-    /// # Errors
-    ///
-    /// As [`DataPlan::check_row`], or fewer rows than one window.
-    pub fn of_rows(plan: &DataPlan, rows: &[Vec<f64>]) -> Result<Self> {
-        let channels = plan.channels();
-        if rows.len() < plan.rows_needed() {
-            return Err(Error::usage(format!(
-                "{} rows are fewer than a window, expected at least {}",
-                rows.len(),
-                plan.rows_needed()
-            )));
-        }
-        for row in rows {
-            plan.check_row(row)?;
-        }
-        let named = plan.targets.iter().chain(&plan.covariates).enumerate();
-        let mut series = Self {
-            rows: rows.len(),
-            times: (1..=rows.len() as i64).collect(),
-            values: Vec::new(),
-            scaled: vec![0.0; rows.len() * channels],
-            plan: DataPlan { time: None, ..plan.clone() },
-        };
-        for (index, channel) in named {
-            let values: Vec<f64> = rows.iter().map(|row| row[index]).collect();
-            let target = index < plan.targets.len();
-            let first = if target { plan.transform.lost() } else { 0 };
-            let level = if target { plan.transform.apply(&values) } else { values.clone() };
-            for (row, value) in (first..).zip(level) {
-                let scaled = channel.scaler.apply(value) as f32;
-                if !scaled.is_finite() {
-                    let (column, value) = (&channel.column, values[row]);
-                    return Err(Error::usage(format!(
-                        "`{column}` is {value}, too large for the model"
-                    )));
-                }
-                series.scaled[row * channels + index] = scaled;
-            }
-            if target {
-                series.values.push(values);
-            }
-        }
-        Ok(series)
-    }
-
-    /// Writes a scaled column, which must fit into `f32`.
-    fn fill(
+    /// Writes a scaled target, which must fit into `f32`, and where it is missing.
+    fn fill_target(
         &mut self,
         table: &Table,
-        (column, channel): (usize, usize),
-        scaled: impl Iterator<Item = (usize, f64)>,
+        (column, at): (usize, usize),
+        values: &[f64],
     ) -> Result<()> {
-        let channels = self.plan.channels();
-        for (row, value) in scaled {
-            let value = value as f32;
+        let (width, lost) = (self.plan.past_width(), self.plan.transform.lost());
+        let transformed = self.plan.transform.apply(values);
+        let scaler = self.plan.targets[at].scaler;
+        for (row, value) in (lost..).zip(transformed) {
+            let value = scaler.apply(value) as f32;
             if !value.is_finite() {
                 return Err(table.bad_cell(
                     row,
@@ -150,9 +131,131 @@ impl Series {
                     ),
                 ));
             }
-            self.scaled[row * channels + channel] = value;
+            self.past[row * width + at] = value;
+        }
+        let mark = width - self.plan.covariates.len() - self.plan.targets.len() + at;
+        for row in 0..self.rows {
+            if !self.is_there(row, at) {
+                self.past[row * width + mark] = 1.0;
+            }
         }
         Ok(())
+    }
+
+    /// Covariates that end with the window; what is missing is what was before, with a mark.
+    fn fill_covariates(&mut self, table: &Table) -> Result<()> {
+        let (width, masked) = (self.plan.past_width(), self.plan.missing == Missing::Mask);
+        let mut place = self.plan.targets.len();
+        for (at, channel) in self.plan.covariates.iter().enumerate() {
+            let (column, own) = (table.column(&channel.column)?, channel.width());
+            let mark = width - self.plan.covariates.len() + at;
+            for row in 0..self.rows {
+                let (before, room) = self.past.split_at_mut(row * width);
+                let cell = (table, row, column);
+                if !channel.write(cell, masked, &mut room[place..place + own])? {
+                    if row > 0 {
+                        let before = &before[(row - 1) * width..][place..place + own];
+                        room[place..place + own].copy_from_slice(before);
+                    }
+                    room[mark] = 1.0;
+                }
+            }
+            place += own;
+        }
+        Ok(())
+    }
+
+    /// What is known ahead, of all rows of the file.
+    fn fill_known(&mut self, table: &Table) -> Result<()> {
+        let width = self.plan.known_width();
+        let mut place = 0;
+        for channel in self.plan.known.iter().chain(&self.plan.statics) {
+            let (column, own) = (table.column(&channel.column)?, channel.width());
+            for row in 0..table.rows() {
+                let room = &mut self.known[row * width + place..][..own];
+                channel.write((table, row, column), false, room)?;
+            }
+            place += own;
+        }
+        for channel in &self.plan.statics {
+            let column = table.column(&channel.column)?;
+            let first = table.cell(0, column);
+            if let Some(row) = (1..table.rows()).find(|&row| table.cell(row, column) != first) {
+                return Err(table.bad_cell(
+                    row,
+                    column,
+                    &format!(
+                        "`{}` differs from `{first}` at the beginning of the series, but the column is \
+                         static; make it data.known or data.covariates",
+                        table.cell(row, column)
+                    ),
+                ));
+            }
+        }
+        for row in 0..table.rows() {
+            self.fill_calendar(row);
+        }
+        Ok(())
+    }
+
+    fn fill_calendar(&mut self, row: usize) {
+        let width = self.plan.known_width();
+        let time = self.times[row];
+        let places = (width - 2 * self.plan.calendar.len()..width).step_by(2);
+        for (one, place) in self.plan.calendar.iter().zip(places) {
+            self.known[row * width + place..][..2].copy_from_slice(&one.at(time));
+        }
+    }
+
+    /// Makes sure that what is known ahead reaches to the end of the horizon after the last row. What the
+    /// calendar and statics say can be told of any row; columns must be in the file.
+    ///
+    /// # Errors
+    ///
+    /// The file does not hold a known column that far; names it and the rows.
+    pub(crate) fn reach_ahead(&mut self) -> Result<()> {
+        let (width, until) = (self.plan.known_width(), self.rows + self.plan.horizon);
+        if width == 0 || self.times.len() >= until {
+            return Ok(());
+        }
+        if let Some(channel) = self.plan.known.first() {
+            let (found, wanted) = (self.times.len() - self.rows, self.plan.horizon);
+            let name =
+                self.name.as_ref().map_or(String::new(), |name| format!("series `{name}`: "));
+            return Err(Error::usage(format!(
+                "{name}`{}` is to be known ahead, but only {found} of the {wanted} rows to forecast are \
+                 there; append rows with their time and what is known of them, and leave `{}` empty",
+                channel.column, self.plan.targets[0].column
+            )));
+        }
+        while self.times.len() < until {
+            let last = self.times[self.times.len() - 1];
+            let next = self.step().after(last).ok_or_else(|| {
+                Error::usage("the horizon reaches beyond the calendar; make data.horizon smaller")
+            })?;
+            self.times.push(next);
+            let row = self.known[self.known.len() - width..].to_vec();
+            self.known.extend(row);
+            self.fill_calendar(self.times.len() - 1);
+        }
+        Ok(())
+    }
+
+    /// Its name, where the table holds several.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Whether a value was in the file.
+    pub fn is_there(&self, row: usize, target: usize) -> bool {
+        self.there.get(target).is_none_or(|there| there[row])
+    }
+
+    fn step(&self) -> Frequency {
+        match &self.plan.time {
+            Some(_) => self.plan.frequency,
+            None => Frequency::Rows,
+        }
     }
 
     /// The plan it was read by.
@@ -174,13 +277,13 @@ impl Series {
     /// where there is no time column. `None` beyond the calendar.
     pub fn time(&self, row: usize) -> Option<String> {
         let format = self.plan.time.as_ref().map_or(TimeFormat::Integer, |time| time.format);
-        let step = match &self.plan.time {
-            Some(_) => self.plan.frequency,
-            None => Frequency::Rows,
-        };
+        let step = self.step();
         let time = match self.times.get(row) {
             Some(&time) => time,
-            None => (self.rows..=row).try_fold(*self.times.last()?, |time, _| step.after(time))?,
+            None => {
+                let beyond = self.times.len()..=row;
+                beyond.fold(self.times.last().copied(), |time, _| step.after(time?))?
+            }
         };
         Some(format.write(time))
     }
@@ -194,18 +297,52 @@ impl Series {
         last.map_or(Vec::new(), |last| (first..=last).step_by(stride.max(1)).collect())
     }
 
-    /// The windows before some origins, time-major: `x [T,B,I]` with `T = input`, `B = origins`,
-    /// `I = channels`. An origin is at least `plan.rows_needed()` and at most `rows()`.
+    /// Steps that a model goes from the window to the horizon: those of the window, and with
+    /// [`Decoding::Steps`] those of the horizon.
+    pub fn steps(&self) -> usize {
+        let ahead = if self.plan.decoding == Decoding::Steps { self.plan.horizon } else { 0 };
+        (self.plan.input + ahead) / self.plan.patch
+    }
+
+    /// The windows before some origins, time-major: `x [T,B,I]` with `T` [`steps`](Self::steps),
+    /// `B = origins`, `I = channels`. An origin is at least `plan.rows_needed()` and at most `rows()`.
     pub fn inputs(&self, origins: &[usize]) -> Vec<f32> {
-        let (steps, channels) = (self.plan.input, self.plan.channels());
-        let mut x = Vec::with_capacity(steps * origins.len() * channels);
-        for step in 0..steps {
+        let mut x = Vec::with_capacity(self.steps() * origins.len() * self.plan.channels());
+        for step in 0..self.steps() {
             for &origin in origins {
-                let row = origin - steps + step;
-                x.extend_from_slice(&self.scaled[row * channels..(row + 1) * channels]);
+                self.write_step(origin, step, &mut x);
             }
         }
         x
+    }
+
+    /// Step `step` of the window of an origin and of what follows it, `[channels]`.
+    pub(crate) fn write_step(&self, origin: usize, step: usize, x: &mut Vec<f32>) {
+        let plan = &self.plan;
+        let (past, known) = (plan.past_width(), plan.known_width());
+        let first = origin - plan.input + step * plan.patch;
+        for row in first..first + plan.patch {
+            // A model that feeds on its own forecasts reads what is known of the row it is to give.
+            let (ahead, later) = match plan.decoding {
+                Decoding::Recursive => (false, 1),
+                _ => (row >= origin, 0),
+            };
+            if ahead {
+                x.resize(x.len() + past, 0.0);
+            } else {
+                x.extend_from_slice(&self.past[row * past..][..past]);
+            }
+            x.extend_from_slice(&self.known[(row + later) * known..][..known]);
+            if plan.decoding == Decoding::Steps {
+                x.push(if ahead { 1.0 } else { 0.0 });
+            }
+        }
+    }
+
+    /// What is known of a row.
+    pub(crate) fn known_at(&self, row: usize) -> &[f32] {
+        let known = self.plan.known_width();
+        &self.known[row * known..][..known]
     }
 
     /// The scaled targets from some origins on, for direct forecasts: `y [B, horizon * targets]`,
@@ -233,9 +370,10 @@ impl Series {
         y
     }
 
-    fn scaled_targets(&self, row: usize) -> &[f32] {
-        let start = row * self.plan.channels();
-        &self.scaled[start..start + self.plan.targets.len()]
+    /// The scaled targets of a row `[targets]`.
+    pub(crate) fn scaled_targets(&self, row: usize) -> &[f32] {
+        let start = row * self.plan.past_width();
+        &self.past[start..start + self.plan.targets.len()]
     }
 
     /// The true values from an origin on, in the units of the file: `[horizon, targets]`.

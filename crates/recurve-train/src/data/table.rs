@@ -13,6 +13,7 @@ use super::time::TimeFormat;
 use crate::error::{Error, Result};
 use csv::{ReaderBuilder, StringRecord, Trim};
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::Path;
 
 /// Separators in the order of preference: where two fit equally well, the comma is taken last,
@@ -100,6 +101,14 @@ impl Table {
         self
     }
 
+    /// A table of cells that come from no file; rows are counted from 1.
+    pub(crate) fn of_cells(name: &str, columns: &[String], rows: Vec<Vec<String>>) -> Self {
+        let lines = (1..=rows.len()).collect();
+        let rows = rows.into_iter().map(StringRecord::from).collect();
+        let (name, columns) = (name.to_owned(), columns.to_vec());
+        Self { name, separator: ',', header: true, head: None, columns, rows, lines }
+    }
+
     /// The file name as it was given.
     pub fn name(&self) -> &str {
         &self.name
@@ -179,6 +188,74 @@ impl Table {
         cells
             .map(|(row, cell)| number(cell).map_err(|why| self.bad_cell(row, column, &why)))
             .collect()
+    }
+
+    /// A column as numbers `[rows]`, NaN where a cell is empty or says that there is none (`NA`, `NaN`,
+    /// `null`, `?`).
+    ///
+    /// # Errors
+    ///
+    /// As [`numbers`](Self::numbers), for other cells.
+    pub fn numbers_or_missing(&self, column: usize) -> Result<Vec<f64>> {
+        let cells = self.cells(column).enumerate();
+        cells
+            .map(|(row, cell)| match is_missing(cell) {
+                true => Ok(f64::NAN),
+                false => number(cell).map_err(|why| self.bad_cell(row, column, &why)),
+            })
+            .collect()
+    }
+
+    /// A cell as a number.
+    ///
+    /// # Errors
+    ///
+    /// As [`numbers`](Self::numbers).
+    pub(crate) fn number_at(&self, row: usize, column: usize) -> Result<f64> {
+        number(self.cell(row, column)).map_err(|why| self.bad_cell(row, column, &why))
+    }
+
+    /// The first rows alone.
+    pub(crate) fn head(&self, rows: usize) -> Self {
+        let (rows, lines) = (self.rows[..rows].to_vec(), self.lines[..rows].to_vec());
+        Self {
+            name: self.name.clone(),
+            columns: self.columns.clone(),
+            rows,
+            lines,
+            head: None,
+            ..*self
+        }
+    }
+
+    /// A table for each value of a column, in the order in which they come; rows stay in their order and
+    /// keep their lines.
+    ///
+    /// # Errors
+    ///
+    /// A cell of the column is empty.
+    pub fn by_series(&self, column: usize) -> Result<Vec<(String, Self)>> {
+        let mut places: HashMap<&str, usize> = HashMap::new();
+        let mut found: Vec<(String, Self)> = Vec::new();
+        for (row, cell) in self.cells(column).enumerate() {
+            if cell.is_empty() {
+                let why =
+                    "the row does not say of which series it is; fill the cell or remove the row";
+                return Err(self.bad_cell(row, column, why));
+            }
+            let place = *places.entry(cell).or_insert_with(|| {
+                let name = format!("{}, series `{}`", self.name, shown(cell));
+                let columns = self.columns.clone();
+                let (rows, lines, head) = (Vec::new(), Vec::new(), None);
+                let own = Self { name, columns, rows, lines, head, ..*self };
+                found.push((cell.to_owned(), own));
+                found.len() - 1
+            });
+            let own = &mut found[place].1;
+            own.rows.push(self.rows[row].clone());
+            own.lines.push(self.lines[row]);
+        }
+        Ok(found)
     }
 
     /// An error about one cell.
@@ -317,6 +394,11 @@ fn is_value(cell: &str) -> bool {
 pub(crate) fn is_number(cell: &str) -> bool {
     cell.parse::<f64>().is_ok()
         || (cell.contains(',') && cell.replace(',', ".").parse::<f64>().is_ok())
+}
+
+/// Whether a cell says that there is no value.
+pub(crate) fn is_missing(cell: &str) -> bool {
+    matches!(cell, "" | "NA" | "N/A" | "NaN" | "nan" | "null" | "NULL" | "?" | "-")
 }
 
 fn number(cell: &str) -> std::result::Result<f64, String> {

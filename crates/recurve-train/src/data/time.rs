@@ -50,6 +50,11 @@ impl TimeFormat {
         Some((format, format.parse(cell)?))
     }
 
+    /// Whether its times are dates.
+    pub(crate) fn is_calendar(self) -> bool {
+        self != Self::Integer
+    }
+
     fn shape(cell: &str) -> Option<Self> {
         let bytes = cell.as_bytes();
         let dashed = bytes.len() > 7 && bytes[4] == b'-' && bytes[7] == b'-';

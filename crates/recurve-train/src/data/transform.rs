@@ -75,6 +75,10 @@ impl Scaler {
                 let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                 (low, high - low)
             }
+            ScalerKind::Mean => {
+                let sizes: Vec<f64> = values.iter().map(|value| value.abs()).collect();
+                (0.0, mean_and_deviation(&sizes).0)
+            }
             ScalerKind::None => (0.0, 1.0),
         };
         let usable = scale.is_finite() && scale > 0.0;

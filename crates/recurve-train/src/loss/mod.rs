@@ -19,10 +19,15 @@
 mod crf;
 mod cross_entropy;
 pub mod ctc;
+mod density;
+mod levels;
 mod piecewise;
 mod regression;
 
 pub use crf::Crf;
+pub use density::Density;
+pub(crate) use density::{ln_gamma, softplus};
+pub use levels::Levels;
 pub use piecewise::PiecewiseLoss;
 
 use crate::error::{Error, Result};
@@ -60,6 +65,25 @@ pub enum Loss {
     /// `−t ln σ(y) − (1 − t) ln (1 − σ(y))` in nats: what is true of a step, one statement for each output,
     /// none excluding another. Targets are from 0 to 1.
     BinaryCrossEntropy {},
+    /// The pinball loss of quantiles, `max(τ (t − q), (τ − 1) (t − q))`, the mean over the levels `τ`
+    /// (Koenker, Bassett 1978).
+    Quantile {
+        /// The levels, rising, between 0 and 1.
+        #[serde(default)]
+        levels: Levels,
+    },
+    /// `−ln p(t)` of a normal distribution.
+    Normal {},
+    /// `−ln p(t)` of Student's t with learned degrees of freedom, above 2: for errors with heavy tails.
+    StudentT {},
+    /// `−ln p(t)` of a negative binomial distribution, for counts (Salinas et al. 2020, section 3.1).
+    NegativeBinomial {},
+    /// `−ln p(t)` of a mixture of normal distributions (Bishop 1994).
+    Mixture {
+        /// Normal distributions in it.
+        #[serde(default = "three")]
+        components: usize,
+    },
     /// That of a conditional random field over the labels of whole sequences: [`Crf`].
     Crf {},
     /// That of all ways to write a text: [`ctc`].
@@ -68,6 +92,10 @@ pub enum Loss {
 
 fn one() -> f64 {
     1.0
+}
+
+fn three() -> usize {
+    3
 }
 
 /// The outputs of a model: `values [rows, width]` and, if wanted, a weight for each row.
@@ -131,8 +159,12 @@ impl Weights<'_> {
 pub enum Targets<'a, F> {
     /// The class of each row, or [`IGNORE`]: `[rows]`.
     Classes(&'a [u32]),
-    /// A number for each output: `[rows, width]`.
+    /// A number for each value, `[rows, values]`: as many as outputs, or one for as many outputs as the
+    /// distribution of a value has parameters. A NaN is a value that was not measured and counts nothing.
     Values(&'a [F]),
+    /// The same of numbers that were divided by a scale, which the likelihood of counts needs to know:
+    /// numbers and scales.
+    Scaled(&'a [F], &'a [F]),
 }
 
 /// A loss with the weight it stands for.
@@ -156,6 +188,11 @@ impl Loss {
             }
             Loss::Huber { delta } if !(delta.is_finite() && delta > 0.0) => {
                 Err(Error::usage(format!("loss.delta must be a number above 0, not {delta}")))
+            }
+            Loss::Quantile { levels } => levels.validate(),
+            Loss::Mixture { components } if !(1..=32).contains(&components) => {
+                let text = format!("loss.components must be from 1 to 32, not {components}");
+                Err(Error::usage(text))
             }
             _ => Ok(()),
         }
@@ -218,6 +255,7 @@ impl Loss {
         self.validate()?;
         let weights = Weights(weights);
         weights.check(rows)?;
+        let given = targets;
         let rule = match (*self, targets) {
             (Loss::CrossEntropy { label_smoothing }, Targets::Classes(classes)) => {
                 expect_length("class targets [rows]", rows, classes.len())?;
@@ -228,7 +266,7 @@ impl Loss {
             (Loss::Crf {} | Loss::Ctc {}, _) => {
                 return Err(Error::usage("this loss judges whole sequences, not rows"));
             }
-            (Loss::CrossEntropy { .. }, Targets::Values(_)) => {
+            (Loss::CrossEntropy { .. }, Targets::Values(_) | Targets::Scaled(..)) => {
                 let text = "the cross-entropy needs a class per row as target, not numbers";
                 return Err(Error::usage(text));
             }
@@ -237,7 +275,20 @@ impl Loss {
                     "this loss needs numbers as targets, not classes; use cross-entropy",
                 ));
             }
-            (_, Targets::Values(targets)) => {
+            (_, Targets::Values(targets) | Targets::Scaled(targets, _)) => {
+                if let Some(density) = Density::of(self) {
+                    let each = density.parameters();
+                    expect_length("targets [rows, values]", rows * width, targets.len() * each)?;
+                    let scales = match given {
+                        Targets::Scaled(_, scales) => Some(scales),
+                        _ => None,
+                    };
+                    if let Some(scales) = scales {
+                        expect_length("scales [rows, values]", targets.len(), scales.len())?;
+                    }
+                    let rule = Rule::Density(density::Judged { density, targets, scales });
+                    return Ok(PiecewiseLoss::new(engine, rule, weights, (rows, width)));
+                }
                 expect_length("targets [rows, width]", rows * width, targets.len())?;
                 let pointwise = match *self {
                     Loss::Mae {} => Pointwise::Absolute,
@@ -251,9 +302,7 @@ impl Loss {
                 Rule::Regression(Regression { pointwise, targets })
             }
         };
-        let counted = (0..rows).filter(|row| rule.counts(*row));
-        let count = counted.map(|row| weights.of(row)).sum();
-        Ok(PiecewiseLoss { engine, rule, weights, rows, width, count, sum: 0.0, losses: vec![] })
+        Ok(PiecewiseLoss::new(engine, rule, weights, (rows, width)))
     }
 }
 

@@ -6,6 +6,7 @@
 //! are added up in the order of the rows, so neither threads nor pieces change a bit.
 
 use super::cross_entropy::CrossEntropy;
+use super::density::Judged;
 use super::regression::Regression;
 use super::{LossValue, Weights};
 use recurve_kernels::{Element, Engine, each};
@@ -31,6 +32,7 @@ pub struct PiecewiseLoss<'a, F: Element> {
 pub(super) enum Rule<'a, F: Element> {
     CrossEntropy(CrossEntropy<'a, F>),
     Regression(Regression<'a, F>),
+    Density(Judged<'a, F>),
 }
 
 impl<F: Element> Rule<'_, F> {
@@ -38,12 +40,23 @@ impl<F: Element> Rule<'_, F> {
     pub(super) fn counts(&self, row: usize) -> bool {
         match self {
             Self::CrossEntropy(rule) => rule.counts(row),
-            Self::Regression(_) => true,
+            Self::Regression(_) | Self::Density(_) => true,
         }
     }
 }
 
-impl<F: Element> PiecewiseLoss<'_, F> {
+impl<'a, F: Element> PiecewiseLoss<'a, F> {
+    pub(super) fn new(
+        engine: Engine,
+        rule: Rule<'a, F>,
+        weights: Weights<'a>,
+        (rows, width): (usize, usize),
+    ) -> Self {
+        let counted = (0..rows).filter(|row| rule.counts(*row));
+        let count = counted.map(|row| weights.of(row)).sum();
+        Self { engine, rule, weights, rows, width, count, sum: 0.0, losses: vec![] }
+    }
+
     /// Takes the loss of some rows. `outputs [rows, width]`.
     ///
     /// # Panics
@@ -65,6 +78,7 @@ impl<F: Element> PiecewiseLoss<'_, F> {
                             * match rule {
                                 Rule::CrossEntropy(rule) => rule.forward(first + at, row),
                                 Rule::Regression(rule) => rule.forward(first + at, row),
+                                Rule::Density(rule) => rule.forward(first + at, row),
                             };
                     }
                 }
@@ -94,6 +108,7 @@ impl<F: Element> PiecewiseLoss<'_, F> {
                         * match rule {
                             Rule::CrossEntropy(rule) => rule.backward(first + at, row, scale),
                             Rule::Regression(rule) => rule.backward(first + at, row, scale),
+                            Rule::Density(rule) => rule.backward(first + at, row, scale),
                         };
                 } else {
                     row.fill(F::default());

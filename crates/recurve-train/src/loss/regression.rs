@@ -68,21 +68,30 @@ pub(super) struct Regression<'a, F> {
     pub(super) targets: &'a [F],
 }
 
-/// The loss of a row is the mean over its elements.
+/// The loss of a row is the mean over its elements whose target was measured.
 impl<F: Real> Regression<'_, F> {
     pub(super) fn forward(&self, index: usize, row: &[F]) -> f64 {
         let terms = row.iter().zip(self.row(index, row.len()));
+        let terms = terms.filter(|(_, t)| !t.to_f64().is_nan());
         let terms = terms.map(|(y, t)| self.pointwise.forward(y.to_f64(), t.to_f64()));
-        terms.sum::<f64>() / row.len() as f64
+        terms.sum::<f64>() / self.measured(index, row.len())
+    }
+
+    fn measured(&self, index: usize, width: usize) -> f64 {
+        let row = self.row(index, width).iter();
+        row.filter(|t| !t.to_f64().is_nan()).count().max(1) as f64
     }
 
     /// Replaces the row by `scale` times the derivative of its loss.
     pub(super) fn backward(&self, index: usize, row: &mut [F], scale: f64) -> f64 {
         let loss = self.forward(index, row);
-        let scale = scale / row.len() as f64;
         let width = row.len();
+        let scale = scale / self.measured(index, width);
         for (y, t) in row.iter_mut().zip(self.row(index, width)) {
-            *y = F::from_f64(scale * self.pointwise.backward(y.to_f64(), t.to_f64()));
+            let (output, target) = (y.to_f64(), t.to_f64());
+            let slope =
+                if target.is_nan() { 0.0 } else { scale * self.pointwise.backward(output, target) };
+            *y = F::from_f64(slope);
         }
         loss
     }

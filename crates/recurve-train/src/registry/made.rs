@@ -22,6 +22,7 @@ pub(super) const MADE: &[Made] = &[
     ("pump", "pressure of a pump in the course of days, with three faults: detect", pump),
     ("spelling", "made-up words and how they sound: translate", spelling),
     ("talk", "sentences with names of persons and places: tag", talk),
+    ("stores", "sales of six stores by day, with prices known ahead: forecast many series", stores),
     ("whistles", "words whistled in three tones: transcribe", whistles),
 ];
 
@@ -74,6 +75,36 @@ fn gestures() -> Files {
         }
     }
     vec![("gestures.csv".to_owned(), text.into_bytes())]
+}
+
+/// Sales by day: a week, a price that is lowered at times, and two kinds of store; and the same with what
+/// is known of the two weeks after.
+fn stores() -> Files {
+    let mut rng = generator(1, "stores");
+    let noise = noise();
+    let mut text = "store,date,kind,price,units\n".to_owned();
+    let mut more = text.clone();
+    for store in 0..6 {
+        let (base, kind) = [(20.0, "village"), (60.0, "city")][store % 2];
+        let base = base * (1.0 + 0.3 * store as f64);
+        for day in 0..294_u64 {
+            let date = jiff::civil::date(2024, 1, 1) + jiff::Span::new().days(day as i64);
+            let low = ((day + 5 * store as u64) / 7).is_multiple_of(4);
+            let week = 1.0 + 0.3 * (TAU * day as f64 / 7.0).sin();
+            let units =
+                base * week * if low { 1.5 } else { 1.0 } * (1.0 + 0.06 * noise.sample(&mut rng));
+            let price = if low { "7.90" } else { "9.90" };
+            let known = format!("s{store},{date},{kind},{price},");
+            if day < 280 {
+                let _ = writeln!(text, "{known}{units:.1}");
+                let _ = writeln!(more, "{known}{units:.1}");
+            } else {
+                let _ = writeln!(more, "{known}");
+            }
+        }
+    }
+    let named = |name: &str, text: String| (name.to_owned(), text.into_bytes());
+    vec![named("stores.csv", text), named("next.csv", more)]
 }
 
 /// Long table: wear grows faster and faster until the machine stands still.

@@ -5,6 +5,7 @@
 //! address, by the program `curl`, so that certificates and proxies are those of the system. A file that is
 //! not the known one is refused, and nothing is left of it. A file that is there already is not touched.
 
+mod forecasts;
 mod made;
 mod public;
 pub mod reproduce;

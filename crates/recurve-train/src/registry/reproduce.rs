@@ -32,6 +32,10 @@ pub struct Reproduction {
     pub higher: bool,
     /// Settings that differ from the defaults of the task.
     pub settings: &'static [&'static str],
+    /// Models with other seeds whose forecasts are averaged; 1 for one alone.
+    pub members: u64,
+    /// The name under which it is made together with others.
+    pub group: &'static str,
     pub(super) prepare: fn(&Path) -> Result<PathBuf>,
     pub(super) value: fn(&Evaluation) -> Option<f64>,
 }
@@ -70,8 +74,13 @@ impl Judged {
     }
 }
 
-/// All results of one training.
-pub const ALL: &[Reproduction] = &[
+/// All results but those of suites.
+pub fn all() -> impl Iterator<Item = &'static Reproduction> {
+    ALONE.iter().chain(super::forecasts::FORECASTS)
+}
+
+/// Results of one training.
+const ALONE: &[Reproduction] = &[
     Reproduction {
         name: "japanese-vowels",
         data: "japanese-vowels",
@@ -81,6 +90,8 @@ pub const ALL: &[Reproduction] = &[
         goals: (0.98, 0.99),
         higher: true,
         settings: &["data.test_file=JapaneseVowels_TEST.ts"],
+        members: 1,
+        group: "",
         prepare: |folder| Ok(folder.join("JapaneseVowels_TRAIN.ts")),
         value: accuracy,
     },
@@ -93,6 +104,8 @@ pub const ALL: &[Reproduction] = &[
         goals: (0.97, 0.99),
         higher: true,
         settings: &["data.split=split", "train.epochs=30", "train.batch=32"],
+        members: 1,
+        group: "",
         prepare: spoken_digits,
         value: accuracy,
     },
@@ -105,6 +118,8 @@ pub const ALL: &[Reproduction] = &[
         goals: (0.04, 0.02),
         higher: false,
         settings: &["data.split=split", "data.hop_ms=20", "train.epochs=25", "train.batch=32"],
+        members: 1,
+        group: "",
         prepare: spoken_strings,
         value: |evaluation| match evaluation {
             Evaluation::Transcribe(report) => Some(report.symbol_error_rate),
@@ -125,6 +140,8 @@ pub const ALL: &[Reproduction] = &[
             "data.tag=4",
             "data.word=2",
         ],
+        members: 1,
+        group: "",
         prepare: |folder| Ok(folder.join("en_ewt-train.tsv")),
         value: |evaluation| match evaluation {
             Evaluation::Tag(report) => Some(report.accuracy),
@@ -147,6 +164,8 @@ pub const ALL: &[Reproduction] = &[
             "data.test_file=test_FD001.txt",
             "data.test_answers=RUL_FD001.txt",
         ],
+        members: 1,
+        group: "",
         prepare: |folder| Ok(folder.join("train_FD001.txt")),
         value: |evaluation| match evaluation {
             Evaluation::Regress(report) => Some(report.targets.first()?.last?.rmse),
@@ -162,17 +181,25 @@ fn accuracy(evaluation: &Evaluation) -> Option<f64> {
     }
 }
 
-/// The result of a name.
+/// The results of a name: one, or those that are made together.
 ///
 /// # Errors
 /// There is none.
-pub fn find(name: &str) -> Result<&'static Reproduction> {
+pub fn find(name: &str) -> Result<Vec<&'static Reproduction>> {
     let parts = SUITES.iter().flat_map(|suite| suite.parts);
-    ALL.iter().chain(parts).find(|one| one.name == name).ok_or_else(|| {
+    let found: Vec<&Reproduction> =
+        all().chain(parts).filter(|one| one.name == name || one.group == name).collect();
+    if found.is_empty() {
         let suites = SUITES.iter().map(|suite| suite.name);
-        let names: Vec<&str> = ALL.iter().map(|one| one.name).chain(suites).collect();
-        Error::usage(format!("there is no result `{name}`; there are {}", names.join(", ")))
-    })
+        let own = all().map(|one| if one.group.is_empty() { one.name } else { one.group });
+        let mut names: Vec<&str> = own.chain(suites).collect();
+        names.dedup();
+        return Err(Error::usage(format!(
+            "there is no result `{name}`; there are {}",
+            names.join(", ")
+        )));
+    }
+    Ok(found)
 }
 
 impl Reproduction {
@@ -182,6 +209,12 @@ impl Reproduction {
     /// A file cannot be read or written.
     pub fn prepare(&self, root: &Path) -> Result<PathBuf> {
         (self.prepare)(&root.join(self.data))
+    }
+
+    /// Whether another result is measured on the same training.
+    pub fn is_of_the_same_training(&self, other: &Self) -> bool {
+        (self.data, self.settings, self.members) == (other.data, other.settings, other.members)
+            && self.group == other.group
     }
 
     /// Ours beside theirs; none where the evaluation is of another task.

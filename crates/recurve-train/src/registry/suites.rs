@@ -51,6 +51,8 @@ macro_rules! language {
                 "data.symbols=spaced",
                 "train.epochs=30",
             ],
+            members: 1,
+            group: "",
             prepare: |folder| Ok(folder.join(concat!($letters, "_train.tsv"))),
             value: words_wrong,
         }
@@ -75,6 +77,8 @@ macro_rules! stream {
                 concat!("data.anomalies=", $name, ".windows.csv"),
                 "data.quiet=600",
             ],
+            members: 1,
+            group: "",
             prepare: |folder| stream_of(folder, concat!($folder, "/", $name, ".csv")),
             value: |evaluation| match evaluation {
                 Evaluation::Detect(report) => report.nab,

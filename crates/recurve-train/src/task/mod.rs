@@ -21,7 +21,8 @@ mod translate;
 
 pub use classify::{ClassPrediction, ClassReport, Classifier, ClassifyReport};
 pub use forecast::{
-    BaselineReport, Forecast, ForecastReport, ForecastStream, Forecaster, Prediction, TargetReport,
+    BaselineReport, Calibration, Coverage, Forecast, ForecastReport, ForecastStream, Forecaster,
+    Interval, Prediction, Probability, Standardised, StepScores, TargetReport,
 };
 pub use language::{GenerateOptions, LanguageModel, LanguageReport, LanguageStream};
 pub use list::{DataConfig, Evaluation, Reader, Task};
@@ -176,6 +177,13 @@ pub trait Report {
     /// # Errors
     /// What the writer says.
     fn predictions(&self) -> Result<Option<Vec<u8>>>;
+    /// Another file of a run, by its name, that the model needs in use.
+    ///
+    /// # Errors
+    /// What the writer says.
+    fn beside(&self) -> Result<Option<(&'static str, Vec<u8>)>> {
+        Ok(None)
+    }
 }
 
 /// How much better than a naive model: `1 - error / error of the naive one`.

@@ -15,11 +15,13 @@ mod build;
 mod load;
 mod log;
 mod progress;
+mod range;
 mod save;
 mod start;
 mod tensorboard;
 
 pub use progress::{EpochRecord, Event, Outcome, Report, StepRecord};
+pub use range::{RangePoint, RangeTest};
 pub use start::{initialise, without_decay};
 
 use crate::accumulate::Accumulator;
@@ -97,6 +99,11 @@ impl Trainer {
     /// Weights of the model.
     pub fn parameters(&self) -> usize {
         self.model.values().len()
+    }
+
+    /// The epochs so far.
+    pub fn history(&self) -> &[EpochRecord] {
+        &self.progress.history
     }
 
     /// The model as it stands.
@@ -330,6 +337,9 @@ impl Trainer {
         let evaluation = self.learner.evaluate(&mut self.network)?;
         if let Some(bytes) = evaluation.report().predictions()? {
             folder.write("predictions.csv", &bytes)?;
+        }
+        if let Some((name, bytes)) = evaluation.report().beside()? {
+            folder.write(name, &bytes)?;
         }
         log.evaluation(&evaluation, self.progress.step)?;
         Ok(Outcome::Finished(Box::new(Report {

@@ -524,7 +524,7 @@ fn what_is_measured_is_what_is_used() {
     );
     let csv = fs::read_to_string(folder.predictions()).unwrap();
     assert_eq!(csv.lines().count(), 7);
-    assert!(csv.starts_with("target,origin,time,step,actual,forecast,naive"), "{csv}");
+    assert!(csv.starts_with("target,origin,time,step,actual,forecast,lower,upper,naive"), "{csv}");
 
     let mut forecaster = Forecaster::load(folder.path()).unwrap();
     assert_eq!(forecaster.evaluate_own(None).unwrap(), measured);

@@ -36,20 +36,31 @@ pub(super) fn check_options(table: &Table, options: &TableOptions) -> Result<()>
     Ok(())
 }
 
-/// The column indices of targets and covariates.
-pub(super) fn columns(
+/// The columns of each role, by index.
+pub(super) struct Roles {
+    pub(super) targets: Vec<usize>,
+    pub(super) covariates: Vec<usize>,
+    pub(super) known: Vec<usize>,
+    pub(super) statics: Vec<usize>,
+}
+
+/// Which column is what. A column has one role; only that which names the series may also be read as a
+/// category.
+pub(super) fn roles(
     table: &Table,
     options: &TableOptions,
-    time: Option<&TimeColumn>,
-) -> Result<(Vec<usize>, Vec<usize>)> {
+    (time, id): (Option<&TimeColumn>, Option<usize>),
+) -> Result<Roles> {
     let is_time = |column: &usize| time.is_some_and(|t| t.column == table.columns()[*column]);
-    let named = |names: &[String], role: &str, taken: &[usize]| -> Result<Vec<usize>> {
+    let named = |names: &[String], role: &str, taken: &[(usize, &str)]| -> Result<Vec<usize>> {
         let mut chosen: Vec<usize> = Vec::new();
         for name in names {
             let column = table.column(name)?;
+            let before = taken.iter().find(|(other, _)| *other == column);
             let role_before = match () {
                 () if is_time(&column) => "the time column",
-                () if taken.contains(&column) => "a target",
+                () if id == Some(column) && role != "static" => "what names the series",
+                () if before.is_some() => before.map_or("", |(_, role)| role),
                 () if chosen.contains(&column) => "in the list",
                 () => {
                     chosen.push(column);
@@ -64,17 +75,33 @@ pub(super) fn columns(
         }
         Ok(chosen)
     };
-    let numeric = (0..table.columns().len()).filter(|column| !is_time(column));
-    let numeric: Vec<usize> = numeric.filter(|&column| table.is_numeric(column)).collect();
-    let covariates = match &options.covariates {
-        Columns::Named(names) => named(names, "covariate", &[])?,
-        Columns::Default | Columns::All => Vec::new(),
+    let list = |columns: &Columns, role, taken: &[(usize, &str)]| match columns {
+        Columns::Named(names) => named(names, role, taken),
+        Columns::Default | Columns::All => Ok(Vec::new()),
     };
-    let mut free = numeric.iter().copied().filter(|column| !covariates.contains(column));
+    for (key, columns) in [("known", &options.known), ("static", &options.statics)] {
+        if *columns == Columns::All {
+            return Err(Error::usage(format!(
+                "data.{key} names columns one by one; \"all\" is for data.targets and data.covariates"
+            )));
+        }
+    }
+    let numeric =
+        (0..table.columns().len()).filter(|column| !is_time(column) && id != Some(*column));
+    let numeric: Vec<usize> = numeric.filter(|&column| table.is_numeric(column)).collect();
+    let known = list(&options.known, "known column", &[])?;
+    let mut taken: Vec<(usize, &str)> = known.iter().map(|&c| (c, "a known column")).collect();
+    let statics = list(&options.statics, "static", &taken)?;
+    taken.extend(statics.iter().map(|&c| (c, "a static")));
+    let covariates = list(&options.covariates, "covariate", &taken)?;
+    let other = |column: &usize| {
+        !covariates.contains(column) && !taken.iter().any(|(other, _)| other == column)
+    };
+    let mut free = numeric.iter().copied().filter(other);
     let targets = match &options.targets {
         Columns::Default => free.next_back().into_iter().collect(),
         Columns::All => free.collect(),
-        Columns::Named(names) => named(names, "target", &[])?,
+        Columns::Named(names) => named(names, "target", &taken)?,
     };
     if targets.is_empty() {
         return Err(Error::usage(format!(
@@ -84,12 +111,16 @@ pub(super) fn columns(
             table.columns().iter().map(|c| format!("`{c}`")).collect::<Vec<_>>().join(", ")
         )));
     }
+    taken.extend(targets.iter().map(|&c| (c, "a target")));
     let covariates = match &options.covariates {
         Columns::Default => Vec::new(),
-        Columns::All => numeric.into_iter().filter(|column| !targets.contains(column)).collect(),
-        Columns::Named(names) => named(names, "covariate", &targets)?,
+        Columns::All => {
+            let free = |column: &usize| !taken.iter().any(|(other, _)| other == column);
+            numeric.into_iter().filter(free).collect()
+        }
+        Columns::Named(names) => named(names, "covariate", &taken)?,
     };
-    Ok((targets, covariates))
+    Ok(Roles { targets, covariates, known, statics })
 }
 
 /// What is counted in rows and hangs together.
@@ -141,7 +172,8 @@ fn horizon(season: usize, frequency: Frequency) -> usize {
     }
 }
 
-fn split(table: &Table, options: &TableOptions, horizon: usize) -> Result<Split> {
+/// The parts of one series, in rows.
+pub(super) fn split(table: &Table, options: &TableOptions, horizon: usize) -> Result<Split> {
     let rows = table.rows();
     // Whole horizons, close to a share of the file.
     let guess = |share: f64, least: usize| {
@@ -172,11 +204,11 @@ pub(super) fn transform(
     options: &TableOptions,
     season: usize,
     values: &[Vec<f64>],
-    train: usize,
+    (train, all_positive): (usize, bool),
 ) -> Result<Transform> {
     let suggest = |test: &dyn Fn(&[f64]) -> bool| values.iter().all(|v| test(&v[..train]));
     // A guessed logarithm must also be possible on the rows that are held out; no more is asked of them.
-    let positive = || values.iter().flatten().all(|&value| value > 0.0);
+    let positive = || all_positive;
     let log = options
         .log
         .unwrap_or_else(|| positive() && suggest(&|v| statistics::spread_follows_level(v, season)));

@@ -30,14 +30,16 @@ const SPELLINGS: &str = "2020-01, 2020-01-31, 2020/01/31, 31.01.2020, 2020-01-31
 pub(super) fn choose_time(
     table: &Table,
     asked: Option<&str>,
+    id: Option<usize>,
 ) -> Result<(Option<TimeColumn>, Vec<i64>)> {
     let column = match asked {
         Some("none") => None,
         Some(name) => Some(table.column(name)?),
-        None => (0..table.columns().len()).find(|&column| looks_like_time(table, column)),
+        None => (0..table.columns().len())
+            .find(|&column| id != Some(column) && looks_like_time(table, column)),
     };
     let Some(column) = column else {
-        if asked.is_none() {
+        if asked.is_none() && id.is_none() {
             refuse_unread_time(table)?;
         }
         return Ok((None, Vec::new()));
@@ -155,7 +157,8 @@ pub(in crate::data) fn check_steady(
 
 /// What is wrong between a row and the next; the caller names the file.
 fn unsteady_error(table: &Table, time: &TimeColumn, row: usize, wrong: &Unsteady) -> Error {
-    const SERIES: &str = "if the file holds several series, give each a file of its own";
+    const SERIES: &str =
+        "if the file holds several series, set data.series to the column that names them";
     let cell = |row| match table.column(&time.column) {
         Ok(column) => shown(table.cell(row, column)),
         Err(_) => String::new(),

@@ -35,6 +35,8 @@ impl super::Definition for Definition {
                 bidirectional: true,
                 pooling: Some(Pooling::Mean),
                 relative: None,
+                rescale: None,
+                paths: None,
                 dropout: 0.2,
                 ..shared.model
             },

@@ -92,6 +92,8 @@ impl super::Definition for Definition {
                 hidden: 24,
                 pooling: None,
                 relative: None,
+                rescale: None,
+                paths: None,
                 dropout: 0.0,
                 ..shared.model
             },

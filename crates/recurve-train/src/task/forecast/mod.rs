@@ -1,22 +1,33 @@
-//! Forecasts of a table.
+//! Forecasts of one series or of many.
 //!
-//! They are *direct*: the window is read, its steps become one vector, and a linear layer gives the
-//! whole horizon at once, in the scaled and transformed units that the loss sees.
+//! `view` is how a window is shown and what outputs mean, `head` what they say of a value, `learner` the
+//! side that training sees, `model` and `stream` the sides in use, `evaluate` what measures and calibrates,
+//! `report` what is told.
 
+mod evaluate;
+mod head;
 mod learner;
 mod model;
 mod report;
+mod stream;
+mod view;
 
-pub use model::{Forecast, ForecastStream, Forecaster};
-pub use report::{BaselineReport, ForecastReport, Prediction, TargetReport};
+pub use evaluate::Calibration;
+pub use model::{Forecast, Forecaster};
+pub use report::{
+    BaselineReport, Coverage, ForecastReport, Interval, Prediction, Probability, Standardised,
+    StepScores, TargetReport,
+};
+pub use stream::ForecastStream;
 
 use super::{DataConfig, Given, Learner, Reader, Trained};
 use crate::config::{Config, InitialiseConfig};
-use crate::data::{DataPlan, Series, Table};
+use crate::data::{DataPlan, Decoding, Panel, Table};
 use crate::error::{Error, Result};
-use crate::loss::Loss;
+use crate::loss::{Density, Loss};
 use crate::model_file::ModelFile;
 use learner::ForecastLearner;
+use recurve_nn::Pooling;
 
 /// The task `forecast`.
 pub(crate) struct Definition;
@@ -27,10 +38,15 @@ impl super::Definition for Definition {
     }
 
     fn validate(&self, config: &Config) -> Result<()> {
-        if let Loss::CrossEntropy { .. } | Loss::BinaryCrossEntropy {} = config.loss {
+        if let Loss::CrossEntropy { .. }
+        | Loss::BinaryCrossEntropy {}
+        | Loss::Crf {}
+        | Loss::Ctc {} = config.loss
+        {
             return Err(Error::usage(
-                "a forecast is trained with loss.kind = \"mse\", \"mae\" or \"huber\", not the \
-                 cross-entropy",
+                "a forecast is trained with loss.kind = \"mse\", \"mae\", \"huber\", \"quantile\", \
+                 \"normal\", \"student-t\", \"negative-binomial\" or \"mixture\", not with that of classes \
+                 or sequences",
             ));
         }
         if config.initialise.embedding != InitialiseConfig::default().embedding {
@@ -43,17 +59,48 @@ impl super::Definition for Definition {
 
     fn learner(&self, given: Given<'_>) -> Result<(Box<dyn Learner>, Vec<String>)> {
         let table = Table::read(given.data)?;
-        let DataConfig::Forecast(options) = &mut given.config.data else {
-            return Err(given.strange());
+        let strange = given.strange();
+        let Config { data: DataConfig::Forecast(options), model, loss, .. } = given.config else {
+            return Err(strange);
         };
+        if Density::of(loss).is_some() {
+            // Quantiles of changes would not add up; a guess must not choose them.
+            options.difference.get_or_insert(false);
+            options.seasonal_difference.get_or_insert(false);
+        }
+        if let Loss::NegativeBinomial {} = loss {
+            options.log.get_or_insert(false);
+        }
         let plan = match given.reader {
             Some(Reader::Table(plan)) => plan.clone(),
             _ => DataPlan::new(&table, options)?,
         };
+        if plan.decoding != Decoding::Direct {
+            match model.pooling {
+                None | Some(Pooling::Last) => model.pooling = None,
+                Some(_) => {
+                    return Err(Error::usage(
+                        "model.pooling makes one vector of all steps, but data.decoding goes step by step; \
+                         leave one of them out",
+                    ));
+                }
+            }
+            if plan.decoding == Decoding::Recursive && model.bidirectional {
+                return Err(Error::usage(
+                    "model.bidirectional reads from the end, which data.decoding = recursive does not know \
+                     yet; leave one of them out",
+                ));
+            }
+        }
         let notes = plan.describe(&table);
+        let sizes = (options.validation, options.test);
         *options = plan.options();
-        let series = Series::new(&table, &plan)?;
-        Ok((Box::new(ForecastLearner::new(series, given.config)?), notes))
+        if !plan.series.is_empty() {
+            // Series differ in rows, so what was asked for stays as it was said.
+            (options.validation, options.test) = sizes;
+        }
+        let panel = Panel::new(&table, &plan)?;
+        Ok((Box::new(ForecastLearner::new(panel, given.config)?), notes))
     }
 
     fn trained(&self, file: ModelFile, threads: usize) -> Result<Box<dyn Trained>> {

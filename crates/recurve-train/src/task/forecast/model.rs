@@ -1,26 +1,34 @@
 //! A trained forecasting model in use: the rows to come, forecasts over a file, rows as they come.
 
-use super::learner::{View, held_out, time};
-use super::report::ForecastReport;
-use crate::data::{DataPlan, Part, Series, Table};
+use super::evaluate::{self, Ask, Calibration, How, time};
+use super::learner::held_out;
+use super::report::{CALIBRATION, ForecastReport};
+use super::stream::ForecastStream;
+use super::view::{Origin, Outlook, View};
+use crate::data::{DataPlan, Panel, Part, Table};
 use crate::error::{Error, Result};
 use crate::model_file::{ModelFile, engine_of, unsound};
 use crate::task::{Evaluation, Predictions, Reader, Report, Task, Trained};
 use recurve_nn::Network;
 use serde::Serialize;
-use std::collections::VecDeque;
 use std::path::Path;
 
-/// A trained forecasting model.
+/// A trained forecasting model, or several whose forecasts are averaged.
 pub struct Forecaster {
     file: ModelFile,
     plan: DataPlan,
+    view: View,
     network: Network<f32>,
+    calibration: Option<Calibration>,
+    others: Vec<Self>,
 }
 
-/// The rows to come.
+/// The rows to come of one series.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Forecast {
+    /// The series, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub series: Option<String>,
     /// What is forecast.
     pub targets: Vec<String>,
     /// The time of the last row that was read.
@@ -29,6 +37,21 @@ pub struct Forecast {
     pub times: Vec<String>,
     /// `[horizon, targets]`, in the units of the file.
     pub values: Vec<f64>,
+    /// The share of what comes that the intervals should hold; none where there are no intervals.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<f64>,
+    /// The lower ends of the intervals `[horizon, targets]`; empty where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lower: Vec<f64>,
+    /// The upper ends.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub upper: Vec<f64>,
+    /// The levels of the quantiles; empty where the model gives numbers alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub levels: Vec<f64>,
+    /// `[horizon, targets, levels]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub quantiles: Vec<f64>,
 }
 
 impl Forecast {
@@ -37,6 +60,18 @@ impl Forecast {
         let own = self.values.iter().skip(index);
         own.step_by(self.targets.len().max(1)).copied()
     }
+
+    /// The interval of one target, `[horizon]`.
+    pub fn interval(&self, index: usize) -> impl Iterator<Item = (f64, f64)> {
+        let own = self.lower.iter().zip(&self.upper).skip(index);
+        own.step_by(self.targets.len().max(1)).map(|(low, high)| (*low, *high))
+    }
+}
+
+/// A table as each of several models reads it, and what measures them.
+struct Read {
+    panels: Vec<Panel>,
+    how: How,
 }
 
 impl Forecaster {
@@ -56,7 +91,42 @@ impl Forecaster {
         let Reader::Table(plan) = file.reader() else {
             return Err(file.is_not_for(Task::Forecast));
         };
-        Ok(Self { plan: plan.clone(), network: network(&file, 0)?, file })
+        let calibration = calibration(Path::new(file.name()), plan)?;
+        Ok(Self {
+            plan: plan.clone(),
+            view: View::of(file.config()),
+            network: network(&file, 0)?,
+            calibration,
+            others: Vec::new(),
+            file,
+        })
+    }
+
+    /// The mean of this model and others: of their forecasts and of their quantiles.
+    ///
+    /// # Errors
+    /// One of them forecasts other columns, rows or quantiles.
+    pub fn averaged(mut self, others: Vec<Self>) -> Result<Self> {
+        let levels = self.view.head().levels();
+        for other in &others {
+            let columns = |plan: &DataPlan| names(&plan.targets);
+            let differs = match () {
+                () if columns(&self.plan) != columns(&other.plan) => "other columns",
+                () if self.plan.horizon != other.plan.horizon => "another horizon",
+                () if self.plan.id != other.plan.id => "series of another column",
+                () if levels != other.view.head().levels() => "other quantiles",
+                () => continue,
+            };
+            return Err(Error::usage(format!(
+                "`{}` and `{}` cannot be averaged: the second forecasts {differs}",
+                self.file.name(),
+                other.file.name()
+            )));
+        }
+        // The margins are those of one model; of several they would be too wide.
+        self.calibration = self.calibration.filter(|_| others.is_empty());
+        self.others = others;
+        Ok(self)
     }
 
     /// The same with this many threads; 0 takes all.
@@ -86,24 +156,80 @@ impl Forecaster {
         Table::read(&self.file.data().locate(moved_to)?)
     }
 
-    fn view(&self) -> View {
-        View::of(self.file.config())
+    fn read(&self, table: &Table) -> Result<Read> {
+        let models = || std::iter::once(self).chain(&self.others);
+        let panels: Vec<Panel> =
+            models().map(|model| Panel::new(table, &model.plan)).collect::<Result<_>>()?;
+        let how = How::of(&panels[0], self.view.head().levels());
+        let needed = models().map(|model| model.plan.rows_needed()).max().unwrap_or(how.needed);
+        Ok(Read { how: How { needed, calibration: self.calibration.clone(), ..how }, panels })
     }
 
-    /// The rows after the end of a table.
+    /// Forecasts of all models from some origins, averaged.
+    fn ask(&mut self, panels: &[Panel], origins: &[Origin]) -> Result<Vec<Outlook>> {
+        let mut mean = self.view.forecast(&mut self.network, &panels[0], origins)?;
+        let count = (1 + self.others.len()) as f64;
+        for (model, panel) in self.others.iter_mut().zip(&panels[1..]) {
+            let more = model.view.forecast(&mut model.network, panel, origins)?;
+            for (sum, own) in mean.iter_mut().zip(more) {
+                let pairs = sum.values.iter_mut().zip(own.values);
+                pairs
+                    .chain(sum.quantiles.iter_mut().zip(own.quantiles))
+                    .for_each(|(sum, own)| *sum += own);
+            }
+        }
+        if count > 1.0 {
+            for sum in &mut mean {
+                sum.values.iter_mut().chain(&mut sum.quantiles).for_each(|sum| *sum /= count);
+            }
+        }
+        Ok(mean)
+    }
+
+    /// The rows after the end of a table of one series.
     ///
     /// # Errors
     /// The table does not hold what the model reads, or fewer rows than a window.
     pub fn forecast(&mut self, table: &Table) -> Result<Forecast> {
-        let series = Series::new(table, &self.plan)?;
-        let (view, origin) = (self.view(), series.rows());
-        let forecasts = view.forecast(&mut self.network, &series, &[origin])?;
-        Ok(Forecast {
-            targets: names(&self.plan.targets),
-            after: time(&series, origin - 1),
-            times: (origin..origin + self.plan.horizon).map(|row| time(&series, row)).collect(),
-            values: forecasts.concat(),
-        })
+        let all = self.forecast_all(table)?;
+        all.into_iter().next().ok_or_else(|| Error::usage("the table holds no series"))
+    }
+
+    /// The rows after the end of every series of a table.
+    ///
+    /// # Errors
+    /// The table does not hold what the model reads, a series has fewer rows than a window, or what is
+    /// known ahead does not reach to the end of the horizon; names the series.
+    pub fn forecast_all(&mut self, table: &Table) -> Result<Vec<Forecast>> {
+        let mut read = self.read(table)?;
+        for panel in &mut read.panels {
+            panel.series_mut().iter_mut().try_for_each(|series| series.reach_ahead())?;
+        }
+        let ends = read.panels[0].series().iter().enumerate();
+        let origins: Vec<Origin> = ends.map(|(at, series)| (at, series.rows())).collect();
+        let mut found = Vec::with_capacity(origins.len());
+        let outlooks = self.ask(&read.panels, &origins)?;
+        for (series, outlook) in read.panels[0].series().iter().zip(outlooks) {
+            let origin = series.rows();
+            let all = 0..outlook.values.len();
+            let told = all.map(|value| read.how.told(series, &outlook, value));
+            let told: Option<Vec<(f64, f64)>> = told.collect();
+            let coverage = told.as_ref().map(|_| read.how.nominal());
+            let (lower, upper) = told.unwrap_or_default().into_iter().unzip();
+            found.push(Forecast {
+                series: series.name().map(str::to_owned),
+                targets: names(&self.plan.targets),
+                after: time(series, origin - 1),
+                times: (origin..origin + self.plan.horizon).map(|row| time(series, row)).collect(),
+                values: outlook.values,
+                coverage,
+                lower,
+                upper,
+                levels: read.how.levels.clone(),
+                quantiles: outlook.quantiles,
+            });
+        }
+        Ok(found)
     }
 
     /// Measures the model on the part of its own table that did not train it: the test part, or the
@@ -112,7 +238,9 @@ impl Forecaster {
     /// # Errors
     /// As [`own_table`](Self::own_table).
     pub fn evaluate_own(&mut self, moved_to: Option<&Path>) -> Result<ForecastReport> {
-        self.evaluate(held_out(&self.plan), moved_to)
+        let read = self.read(&self.own_table(moved_to)?)?;
+        let part = held_out(&read.panels[0]);
+        self.measure(&read, part)
     }
 
     /// Measures the model on a part of its own table.
@@ -120,16 +248,42 @@ impl Forecaster {
     /// # Errors
     /// As [`own_table`](Self::own_table), or the part is empty.
     pub fn evaluate(&mut self, part: Part, moved_to: Option<&Path>) -> Result<ForecastReport> {
-        let series = Series::new(&self.own_table(moved_to)?, &self.plan)?;
-        let (name, rows) = (part.name(), self.plan.split.range(part, series.rows()));
-        if rows.is_empty() {
+        let read = self.read(&self.own_table(moved_to)?)?;
+        self.measure(&read, part)
+    }
+
+    /// Rolling origins over a part of its own table, `stride` rows apart.
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate).
+    pub fn backtest(
+        &mut self,
+        part: Part,
+        stride: Option<usize>,
+        moved_to: Option<&Path>,
+    ) -> Result<ForecastReport> {
+        let table = match (part, moved_to) {
+            (Part::All, Some(path)) => Table::read(path)?,
+            _ => self.own_table(moved_to)?,
+        };
+        let mut read = self.read(&table)?;
+        read.how.stride = stride.unwrap_or(read.how.stride).max(1);
+        self.measure(&read, part)
+    }
+
+    fn measure(&mut self, read: &Read, part: Part) -> Result<ForecastReport> {
+        let parts = read.panels[0].series().iter();
+        let rows = parts.map(|series| series.plan().split.range(part, series.rows()).len());
+        if rows.sum::<usize>() == 0 {
+            let name = part.name();
             return Err(Error::usage(format!(
                 "`{}` was trained without a {name} part (data.{name} = 0); measure it on another \
                  part or another file",
                 self.file.name()
             )));
         }
-        self.view().evaluate(&mut self.network, &series, (name, rows))
+        let mut ask: Box<Ask<'_>> = Box::new(|origins| self.ask(&read.panels, origins));
+        evaluate::evaluate(&read.panels[0], part, &read.how, &mut ask)
     }
 
     /// Forecasts every row of a table that has a window before it, from origins a horizon apart, and
@@ -138,9 +292,8 @@ impl Forecaster {
     /// # Errors
     /// The table does not hold what the model reads, or fewer rows than a window and a horizon.
     pub fn predict(&mut self, table: &Table) -> Result<ForecastReport> {
-        let series = Series::new(table, &self.plan)?;
-        let rows = self.plan.split.range(Part::All, series.rows());
-        self.view().evaluate(&mut self.network, &series, (Part::All.name(), rows))
+        let read = self.read(table)?;
+        self.measure(&read, Part::All)
     }
 
     fn predictions(&mut self, table: &Table) -> Result<Predictions> {
@@ -157,14 +310,9 @@ impl Forecaster {
     /// A stream of rows, for this model.
     ///
     /// # Errors
-    /// The model cannot be built.
+    /// The model cannot be built, or it reads what no stream can tell: columns that are known ahead.
     pub fn stream(&self) -> Result<ForecastStream> {
-        Ok(ForecastStream {
-            view: self.view(),
-            network: network(&self.file, 1)?,
-            plan: self.plan.clone(),
-            rows: VecDeque::new(),
-        })
+        ForecastStream::of(self.view.clone(), network(&self.file, 1)?, &self.plan)
     }
 }
 
@@ -195,62 +343,27 @@ fn network(file: &ModelFile, threads: usize) -> Result<Network<f32>> {
     Ok(network)
 }
 
-fn names(channels: &[crate::data::Channel]) -> Vec<String> {
+pub(super) fn names(channels: &[crate::data::Channel]) -> Vec<String> {
     let names = channels.iter().map(|channel| channel.column.clone());
     names.collect()
 }
 
-/// A forecasting model that reads one row after the other.
-///
-/// After each row the latest window is read anew, as in training, so a forecast of a stream equals
-/// that of a file with the same rows to the bit.
-pub struct ForecastStream {
-    view: View,
-    network: Network<f32>,
-    plan: DataPlan,
-    rows: VecDeque<Vec<f64>>,
-}
-
-impl ForecastStream {
-    /// The columns of a row, in the order of [`push`](Self::push): targets, then covariates.
-    pub fn columns(&self) -> Vec<String> {
-        let mut columns = names(&self.plan.targets);
-        columns.extend(names(&self.plan.covariates));
-        columns
+/// The margins of the intervals of a run, where it lies beside its model.
+fn calibration(model: &Path, plan: &DataPlan) -> Result<Option<Calibration>> {
+    let folder = if model.is_dir() { Some(model) } else { model.parent() };
+    let Some(path) = folder.map(|folder| folder.join(CALIBRATION)).filter(|path| path.is_file())
+    else {
+        return Ok(None);
+    };
+    let wrong = |why: String| {
+        Error::usage(format!("{}: {why}; remove the file to go without intervals", path.display()))
+    };
+    let text = std::fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
+    let found: Calibration =
+        serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    if found.margins.len() != plan.outputs() {
+        let (has, expected) = (found.margins.len(), plan.outputs());
+        return Err(wrong(format!("{has} margins, expected {expected}")));
     }
-
-    /// Rows it must have read before it can forecast.
-    pub fn needs(&self) -> usize {
-        self.plan.rows_needed()
-    }
-
-    /// How it reads rows.
-    pub fn plan(&self) -> &DataPlan {
-        &self.plan
-    }
-
-    /// Reads a row in the units of the file and forecasts the rows after it, `[horizon, targets]`;
-    /// none while there are too few rows.
-    ///
-    /// # Errors
-    /// The row is of another width or holds a value that the model cannot read; it is not taken then.
-    pub fn push(&mut self, row: &[f64]) -> Result<Option<Vec<f64>>> {
-        self.plan.check_row(row)?;
-        if self.rows.len() == self.needs() {
-            self.rows.pop_front();
-        }
-        self.rows.push_back(row.to_vec());
-        if self.rows.len() < self.needs() {
-            return Ok(None);
-        }
-        let series = Series::of_rows(&self.plan, self.rows.make_contiguous())?;
-        let origin = series.rows();
-        let forecasts = self.view.forecast(&mut self.network, &series, &[origin])?;
-        Ok(Some(forecasts.concat()))
-    }
-
-    /// Forgets all rows.
-    pub fn reset(&mut self) {
-        self.rows.clear();
-    }
+    Ok(Some(found))
 }

@@ -33,6 +33,8 @@ impl super::Definition for Definition {
                 layers: 2,
                 pooling: None,
                 relative: None,
+                rescale: None,
+                paths: None,
                 embedding: Some(64),
                 embedding_dropout: Some(0.0),
                 ..shared.model

@@ -36,7 +36,14 @@ impl super::Definition for Definition {
         let shared = Config::shared();
         Config {
             data: DataConfig::Regress(SequenceOptions::default()),
-            model: ModelConfig { pooling: None, relative: None, dropout: 0.2, ..shared.model },
+            model: ModelConfig {
+                pooling: None,
+                relative: None,
+                rescale: None,
+                paths: None,
+                dropout: 0.2,
+                ..shared.model
+            },
             train: TrainConfig { epochs: 60, ..shared.train },
             optimiser: adamw(3e-3, 1e-2),
             stopping: StoppingConfig { patience: 15, ..StoppingConfig::default() },

@@ -59,6 +59,8 @@ impl super::Definition for Definition {
                 hidden: 128,
                 pooling: None,
                 relative: None,
+                rescale: None,
+                paths: None,
                 embedding: Some(100),
                 letters: Some(48),
                 dropout: 0.4,

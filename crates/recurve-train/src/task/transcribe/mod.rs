@@ -43,6 +43,8 @@ impl super::Definition for Definition {
                 layers: 2,
                 pooling: None,
                 relative: None,
+                rescale: None,
+                paths: None,
                 dropout: 0.2,
                 ..shared.model
             },

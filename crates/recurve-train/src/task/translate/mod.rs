@@ -41,6 +41,8 @@ impl super::Definition for Definition {
                 hidden: 128,
                 pooling: None,
                 relative: None,
+                rescale: None,
+                paths: None,
                 dropout: 0.3,
                 attention: Some(AttentionKind::General),
                 input_feeding: Some(true),

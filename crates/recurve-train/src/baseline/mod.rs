@@ -5,6 +5,10 @@
 //! Principles and Practice", section 5.2). The text models count: how often each token stands in the
 //! training text (unigram), and after each token (bigram).
 
+mod smoothing;
+
+pub use smoothing::Smoothing;
+
 /// A naive forecast.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Naive {
@@ -23,6 +27,8 @@ pub enum Naive {
     Drift,
     /// The mean of all values so far.
     Mean,
+    /// Exponential smoothing.
+    Smoothing(Smoothing),
 }
 
 /// How values change from one season to the next.
@@ -68,6 +74,7 @@ impl Naive {
             Self::SeasonalGrowth { .. } => "seasonal naive with growth",
             Self::Drift => "drift",
             Self::Mean => "mean",
+            Self::Smoothing(smoothing) => smoothing.name(),
         }
     }
 
@@ -81,6 +88,8 @@ impl Naive {
             all.extend(growth.map(|growth| Self::SeasonalGrowth { season, growth }));
         }
         all.extend([Self::Drift, Self::Mean]);
+        let smoothing = [Smoothing::simple(train), Smoothing::holt_winters(train, season.max(1))];
+        all.extend(smoothing.into_iter().flatten().map(Self::Smoothing));
         all
     }
 
@@ -90,6 +99,7 @@ impl Naive {
             Self::Last | Self::Mean => 1,
             Self::Seasonal(season) | Self::SeasonalGrowth { season, .. } => season.max(1),
             Self::Drift => 2,
+            Self::Smoothing(smoothing) => smoothing.needs(),
         }
     }
 
@@ -117,6 +127,7 @@ impl Naive {
                 (1..=horizon).map(|step| last + slope * step as f64).collect()
             }
             Self::Mean => vec![history.iter().sum::<f64>() / rows as f64; horizon],
+            Self::Smoothing(smoothing) => smoothing.rolling(history, &[rows], horizon),
         }
     }
 
@@ -125,6 +136,9 @@ impl Naive {
     pub fn rolling(self, values: &[f64], origins: &[usize], horizon: usize) -> Option<Vec<f64>> {
         if origins.iter().any(|&origin| origin < self.needs()) {
             return None;
+        }
+        if let Self::Smoothing(smoothing) = self {
+            return Some(smoothing.rolling(values, origins, horizon));
         }
         let forecast = |&origin: &usize| self.forecast(&values[..origin], horizon);
         Some(origins.iter().flat_map(forecast).collect())
@@ -190,8 +204,8 @@ mod tests {
         assert_eq!(Naive::Mean.forecast(&history, 1), [3.25]);
         assert_eq!(Naive::Last.rolling(&history, &[1, 3], 1).unwrap(), [1.0, 3.0]);
         assert_eq!(Naive::Seasonal(2).rolling(&history, &[1, 3], 1), None);
-        assert_eq!(Naive::all(&[1.0; 30], 12).len(), 5);
-        assert_eq!(Naive::all(&[1.0; 9], 12).len(), 4);
+        assert_eq!(Naive::all(&[1.0; 30], 12).len(), 7);
+        assert_eq!(Naive::all(&[1.0; 9], 12).len(), 5);
         assert!(!Naive::all(&history, 1).contains(&Naive::Seasonal(1)));
     }
 
