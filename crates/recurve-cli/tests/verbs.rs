@@ -26,6 +26,7 @@ fn train_tells_measures_and_writes_a_whole_run() {
     }
     let run = folder.path().join("runs/air-1");
     let expected = [
+        "calibration.json",
         "config.toml",
         "last.ckpt",
         "log.jsonl",
