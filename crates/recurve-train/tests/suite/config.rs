@@ -161,7 +161,14 @@ fn every_key_is_documented_and_every_documented_key_exists() {
             ],
         ),
     ];
+    let ahead = ["data.series=x", "data.patch=2", "data.decoding=steps", "data.stride=1"];
+    let quantiles = [&ahead[..], &["loss=quantile"]].concat();
+    let forecasts = [&quantiles[..], &["loss=mixture"]];
     let mut found = Vec::new();
+    for assignments in forecasts {
+        let config = complete(Task::Forecast, assignments).unwrap();
+        walk("", &toml::Table::try_from(&config).unwrap(), &mut found);
+    }
     for (task, assignments) in variants {
         let config = complete(*task, assignments).unwrap();
         walk("", &toml::Table::try_from(&config).unwrap(), &mut found);
@@ -172,9 +179,11 @@ fn every_key_is_documented_and_every_documented_key_exists() {
     documented.sort();
     // Keys of the tasks over separate sequences, which have settings of their own.
     let others = [
+        "data.anomalies",
         "data.bands",
         "data.cap",
         "data.class_weights",
+        "data.clock",
         "data.deltas",
         "data.features",
         "data.group",
@@ -185,19 +194,27 @@ fn every_key_is_documented_and_every_documented_key_exists() {
         "data.layout",
         "data.min_count",
         "data.per_step",
+        "data.pieces",
+        "data.quiet",
         "data.remaining",
+        "data.smoothing",
         "data.split",
         "data.symbols",
         "data.tag",
         "data.test_answers",
         "data.test_file",
         "data.text",
+        "data.threshold",
         "data.tokens",
+        "data.train",
         "data.validation_file",
         "data.vectors",
         "data.window_ms",
         "data.word",
+        "model.attention",
+        "model.input_feeding",
         "model.letters",
+        "train.scheduled_sampling",
     ];
     assert!(others.iter().all(|other| documented.iter().any(|key| key == other)));
     documented.retain(|key| !others.contains(&key.as_str()));

@@ -45,8 +45,7 @@ impl super::Definition for Definition {
         {
             return Err(Error::usage(
                 "a forecast is trained with loss.kind = \"mse\", \"mae\", \"huber\", \"quantile\", \
-                 \"normal\", \"student-t\", \"negative-binomial\" or \"mixture\", not with that of classes \
-                 or sequences",
+                 \"normal\", \"student-t\", \"negative-binomial\" or \"mixture\", not the cross-entropy or the losses of sequences",
             ));
         }
         if config.initialise.embedding != InitialiseConfig::default().embedding {
