@@ -92,8 +92,8 @@ fn settings_that_do_not_exist() {
     recurve(folder.path(), &args).refused(2, &["run.toml", "epoch", "train.epochs"]);
     let args = ["train", "air.csv", "--config", "none.toml"];
     recurve(folder.path(), &args).refused(2, &["none.toml"]);
-    recurve(folder.path(), &["train", "air.csv", "--task", "translate"])
-        .refused(2, &["translate", "forecast"]);
+    recurve(folder.path(), &["train", "air.csv", "--task", "paint"])
+        .refused(2, &["paint", "forecast", "translate"]);
     recurve(folder.path(), &["train", "air.csv", "--name", "a/b"]).refused(2, &["--name a/b"]);
     recurve(folder.path(), &["train", "air.csv", "--name", "latest"])
         .refused(2, &["--name latest", "without a path"]);
