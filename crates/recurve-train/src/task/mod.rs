@@ -264,6 +264,15 @@ fn stack(config: &Config, below: Description) -> Description {
     }
 }
 
+/// The CSV that `write` writes.
+pub(crate) fn csv_of(
+    write: impl FnOnce(&mut csv::Writer<Vec<u8>>) -> csv::Result<()>,
+) -> Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(vec![]);
+    write(&mut writer).map_err(|error| Error::failed("cannot make the CSV").with_source(error))?;
+    writer.into_inner().map_err(|error| Error::failed(format!("cannot make the CSV: {error}")))
+}
+
 /// The probabilities of some outputs.
 fn softmax(outputs: &[f32]) -> Vec<f64> {
     let greatest = outputs.iter().copied().fold(f32::NEG_INFINITY, f32::max);

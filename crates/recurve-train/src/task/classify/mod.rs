@@ -334,14 +334,7 @@ impl Trained for Classifier {
         let DataConfig::Classify(options) = &self.file.config().data else {
             return Err(self.file.is_not_for(Task::Classify));
         };
-        let (data, part) = match (part, path) {
-            (Some(Part::All), Some(path)) => (Dataset::other(path, &self.reader, true)?, Part::All),
-            (part, path) => {
-                let data = Dataset::own(&self.file, &self.reader, options, path)?;
-                let part = part.unwrap_or(data.held_out());
-                (data, part)
-            }
-        };
+        let (data, part) = Dataset::measured(&self.file, &self.reader, options, (part, path))?;
         let chosen = data.some_of(part)?;
         let actual = numbers(&data, &self.names, &chosen)?;
         let found = predictions(&mut self.network, &data, &self.names, &chosen)?;

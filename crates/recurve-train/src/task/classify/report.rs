@@ -1,6 +1,6 @@
 //! How good a classifier is: accuracy, F1, and who is taken for whom.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::task::{Report, Skill, better};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -177,8 +177,7 @@ impl Report for ClassifyReport {
 /// Predictions as CSV.
 pub(super) fn csv(names: &[String], predictions: &[ClassPrediction]) -> Result<Vec<u8>> {
     let known = predictions.iter().any(|prediction| prediction.actual.is_some());
-    let mut writer = csv::Writer::from_writer(vec![]);
-    let mut write = || -> csv::Result<()> {
+    crate::task::csv_of(|writer| {
         let mut head = vec!["id".to_owned()];
         head.extend(known.then(|| "actual".to_owned()));
         head.push("predicted".to_owned());
@@ -191,11 +190,8 @@ pub(super) fn csv(names: &[String], predictions: &[ClassPrediction]) -> Result<V
             row.extend(prediction.probabilities.iter().map(|p| format!("{p:.6}")));
             writer.write_record(&row)?;
         }
-        writer.flush()?;
         Ok(())
-    };
-    write().map_err(|error| Error::failed("cannot make the CSV").with_source(error))?;
-    writer.into_inner().map_err(|error| Error::failed(format!("cannot make the CSV: {error}")))
+    })
 }
 
 /// A prediction as JSON.

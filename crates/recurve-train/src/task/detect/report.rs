@@ -1,7 +1,7 @@
 //! What was detected: alarms, how far predictions were off, and how good alarms are where that is known.
 
 use super::nab::NabScore;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::task::{Report, Skill, better, short};
 use serde::Serialize;
 
@@ -120,8 +120,7 @@ impl Report for DetectReport {
 
 /// Rows as CSV.
 pub(super) fn csv(columns: &[String], rows: &[DetectedRow]) -> Result<Vec<u8>> {
-    let mut writer = csv::Writer::from_writer(vec![]);
-    let mut write = || -> csv::Result<()> {
+    crate::task::csv_of(|writer| {
         let named = |what: &str| columns.iter().map(move |name| format!("{what}{name}")).collect();
         let names: [Vec<String>; 2] = [named(""), named("expected ")];
         let tail = ["error", "surprise", "alarm"].map(str::to_owned).to_vec();
@@ -133,9 +132,6 @@ pub(super) fn csv(columns: &[String], rows: &[DetectedRow]) -> Result<Vec<u8>> {
             let cells = std::iter::once(row.time.clone()).chain(numbers).chain(tail);
             writer.write_record(cells.chain([alarm]))?;
         }
-        writer.flush()?;
         Ok(())
-    };
-    write().map_err(|error| Error::failed("cannot make the CSV").with_source(error))?;
-    writer.into_inner().map_err(|error| Error::failed(format!("cannot make the CSV: {error}")))
+    })
 }

@@ -331,14 +331,7 @@ impl Trained for Regressor {
         let DataConfig::Regress(options) = &self.file.config().data else {
             return Err(self.file.is_not_for(Task::Regress));
         };
-        let (data, part) = match (part, path) {
-            (Some(Part::All), Some(path)) => (Dataset::other(path, &self.reader, true)?, Part::All),
-            (part, path) => {
-                let data = Dataset::own(&self.file, &self.reader, options, path)?;
-                let part = part.unwrap_or(data.held_out());
-                (data, part)
-            }
-        };
+        let (data, part) = Dataset::measured(&self.file, &self.reader, options, (part, path))?;
         let chosen = data.some_of(part)?;
         let found = predictions(&mut self.network, &data, &self.numbers, &chosen)?;
         Ok(Evaluation::Regress(measure((part, &data), &self.numbers, found)))

@@ -1,6 +1,6 @@
 //! How good a regression is, in the units of the file.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::metrics::{mae, rmse};
 use crate::task::{Report, Skill, better, short};
 use serde::Serialize;
@@ -170,8 +170,7 @@ fn metrics_skill(target: &RegressTarget) -> Option<f64> {
 pub(super) fn csv(predictions: &[RegressPrediction]) -> Result<Vec<u8>> {
     let steps = predictions.iter().any(|prediction| prediction.step.is_some());
     let known = predictions.iter().any(|prediction| prediction.actual.is_some());
-    let mut writer = csv::Writer::from_writer(vec![]);
-    let mut write = || -> csv::Result<()> {
+    crate::task::csv_of(|writer| {
         let mut head = vec!["id"];
         head.extend(steps.then_some("step"));
         head.push("target");
@@ -186,11 +185,8 @@ pub(super) fn csv(predictions: &[RegressPrediction]) -> Result<Vec<u8>> {
             row.push(p.predicted.to_string());
             writer.write_record(&row)?;
         }
-        writer.flush()?;
         Ok(())
-    };
-    write().map_err(|error| Error::failed("cannot make the CSV").with_source(error))?;
-    writer.into_inner().map_err(|error| Error::failed(format!("cannot make the CSV: {error}")))
+    })
 }
 
 #[cfg(test)]

@@ -166,6 +166,22 @@ impl Dataset {
         Self::read(&path, options, seed, (reader.source.wanted, Some(reader)))
     }
 
+    /// What a trained model is measured on: all of another file, or a part of its own, the one that was held
+    /// out if none is named.
+    pub(crate) fn measured(
+        file: &ModelFile,
+        reader: &SequenceReader,
+        options: &SequenceOptions,
+        (part, path): (Option<Part>, Option<&Path>),
+    ) -> Result<(Self, Part)> {
+        if let (Some(Part::All), Some(path)) = (part, path) {
+            return Ok((Self::other(path, reader, true)?, Part::All));
+        }
+        let data = Self::own(file, reader, options, path)?;
+        let part = part.unwrap_or(data.held_out());
+        Ok((data, part))
+    }
+
     /// All of another file, for a trained model.
     pub(crate) fn other(path: &Path, reader: &SequenceReader, needed: bool) -> Result<Self> {
         Self::of(reader.source.read(path, needed)?, reader)

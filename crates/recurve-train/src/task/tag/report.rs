@@ -1,6 +1,6 @@
 //! How good a tagger is: accuracy, and F1 of the spans that the tags mark.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::task::{Report, Skill, better};
 use serde::Serialize;
 
@@ -266,8 +266,7 @@ impl Report for TagReport {
 /// Tagged words as CSV.
 pub(super) fn csv(words: &[TaggedWord]) -> Result<Vec<u8>> {
     let known = words.iter().any(|word| word.actual.is_some());
-    let mut writer = csv::Writer::from_writer(vec![]);
-    let mut write = || -> csv::Result<()> {
+    crate::task::csv_of(|writer| {
         let mut head = vec!["sentence", "word"];
         head.extend(known.then_some("actual"));
         head.push("predicted");
@@ -278,11 +277,8 @@ pub(super) fn csv(words: &[TaggedWord]) -> Result<Vec<u8>> {
             row.push(word.predicted.clone());
             writer.write_record(&row)?;
         }
-        writer.flush()?;
         Ok(())
-    };
-    write().map_err(|error| Error::failed("cannot make the CSV").with_source(error))?;
-    writer.into_inner().map_err(|error| Error::failed(format!("cannot make the CSV: {error}")))
+    })
 }
 
 #[cfg(test)]

@@ -390,14 +390,7 @@ impl Trained for Transcriber {
         let DataConfig::Transcribe(options) = &self.file.config().data else {
             return Err(self.file.is_not_for(Task::Transcribe));
         };
-        let (data, part) = match (part, path) {
-            (Some(Part::All), Some(path)) => (Dataset::other(path, &self.reader, true)?, Part::All),
-            (part, path) => {
-                let data = Dataset::own(&self.file, &self.reader, options, path)?;
-                let part = part.unwrap_or(data.held_out());
-                (data, part)
-            }
-        };
+        let (data, part) = Dataset::measured(&self.file, &self.reader, options, (part, path))?;
         let both = (&data, &self.alphabet);
         Ok(Evaluation::Transcribe(measure(&mut self.network, both, part, self.beam)?))
     }

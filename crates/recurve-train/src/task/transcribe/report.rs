@@ -1,6 +1,6 @@
 //! How good a transcriber is: errors of symbols and of words, and where each symbol is heard.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::metrics::edits;
 use crate::task::{Report, Skill, better};
 use serde::Serialize;
@@ -168,16 +168,12 @@ impl Report for TranscribeReport {
 
 /// Transcriptions as CSV.
 pub(super) fn csv(predictions: &[Transcription]) -> Result<Vec<u8>> {
-    let mut writer = csv::Writer::from_writer(vec![]);
-    let mut write = || -> csv::Result<()> {
+    crate::task::csv_of(|writer| {
         for prediction in predictions {
             writer.serialize(prediction)?;
         }
-        writer.flush()?;
         Ok(())
-    };
-    write().map_err(|error| Error::failed("cannot make the CSV").with_source(error))?;
-    writer.into_inner().map_err(|error| Error::failed(format!("cannot make the CSV: {error}")))
+    })
 }
 
 #[cfg(test)]

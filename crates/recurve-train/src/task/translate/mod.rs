@@ -209,14 +209,7 @@ impl Trained for Translator {
         let DataConfig::Translate(options) = &self.file.config().data else {
             return Err(self.file.is_not_for(Task::Translate));
         };
-        let (data, part) = match (part, path) {
-            (Some(Part::All), Some(path)) => (Dataset::other(path, &self.reader, true)?, Part::All),
-            (part, path) => {
-                let data = Dataset::own(&self.file, &self.reader, options, path)?;
-                let part = part.unwrap_or(data.held_out());
-                (data, part)
-            }
-        };
+        let (data, part) = Dataset::measured(&self.file, &self.reader, options, (part, path))?;
         let both = (&data, &self.answers);
         Ok(Evaluation::Translate(measure(&mut self.network, both, part, self.search)?))
     }

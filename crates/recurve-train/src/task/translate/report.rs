@@ -2,7 +2,7 @@
 
 use super::scores::{bleu, chrf};
 use crate::data::TokenKind;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::metrics::edits;
 use crate::task::sequences::Written;
 use crate::task::{Report, Skill, better};
@@ -177,16 +177,12 @@ impl Report for TranslateReport {
 
 /// Translations as CSV.
 pub(super) fn csv(predictions: &[Translation]) -> Result<Vec<u8>> {
-    let mut writer = csv::Writer::from_writer(vec![]);
-    let mut write = || -> csv::Result<()> {
+    crate::task::csv_of(|writer| {
         for prediction in predictions {
             writer.serialize(prediction)?;
         }
-        writer.flush()?;
         Ok(())
-    };
-    write().map_err(|error| Error::failed("cannot make the CSV").with_source(error))?;
-    writer.into_inner().map_err(|error| Error::failed(format!("cannot make the CSV: {error}")))
+    })
 }
 
 #[cfg(test)]
