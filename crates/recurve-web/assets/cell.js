@@ -170,14 +170,14 @@ export const cell = {
         answer = told;
         context.tell(null);
         render();
+        // Above it all is in place now, so that it does not move under the pointer.
+        if (!editor.childElementCount) buildEditor();
       } catch (error) { context.refused(error); }
     });
-    buildEditor();
     load();
     return {
       update(changed) {
-        if (changed.has("part") || changed.has("trace")) { changes = []; buildEditor(); }
-        if (changed.has("unit") || changed.has("t")) { if (changed.has("unit")) { changes = []; buildEditor(); } }
+        if (["part", "trace", "unit"].some((key) => changed.has(key))) { changes = []; editor.replaceChildren(); }
         if (["part", "unit", "t", "trace"].some((key) => changed.has(key))) load();
       },
       remove() { chart?.remove(); },
