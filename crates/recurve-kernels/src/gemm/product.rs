@@ -58,14 +58,17 @@ pub fn product<E: Element>(
         return;
     }
     let stride = c.rows().stride();
-    begin(start, height, c);
+    let halves = engine.halves::<E>().filter(|_| b.half.is_some());
+    if halves.is_some() || a.columns == 0 {
+        begin(start, height, c);
+    }
     // SAFETY: the pointer comes from the exclusive borrow `c`, whose rows reach as far: there are
     // `height` of them at least, and `width` elements of the last.
     let sums = Shared::new(unsafe {
         std::slice::from_raw_parts_mut(c.pointer(), (height - 1) * stride + width)
     });
     let threads = engine.threads_for(2 * height * width * a.columns);
-    if let (Some(b), Some(halves)) = (&b.half, engine.halves::<E>()) {
+    if let (Some(b), Some(halves)) = (&b.half, halves) {
         // SAFETY: the pointer comes from the exclusive borrow `c`, and the numbers are `f32`: `halves`
         // says so.
         let data = unsafe {
@@ -74,7 +77,7 @@ pub fn product<E: Element>(
         let sums = Sums { data: Shared::new(data), stride, width };
         return add_product(&halves, threads, a.of_f32(), b, &sums);
     }
-    let task = Task { tiles: E::compiled(engine.isa()).tiles, a, b, sums, stride };
+    let task = Task { tiles: E::compiled(engine.isa()).tiles, a, b, start, sums, stride };
     let by_panels = b.panels().count() >= 2 * engine.threads() && width > height;
     together(threads, |member: Member<'_>| {
         let (rows, panels) = if by_panels {
@@ -101,6 +104,7 @@ struct Task<'a, E: Element> {
     tiles: Tiles<E>,
     a: Matrix<'a, E>,
     b: &'a Packed<E>,
+    start: Start<'a, E>,
     sums: Shared<'a, E>,
     stride: usize,
 }
@@ -169,12 +173,19 @@ impl<E: Element> Task<'_, E> {
     /// As for [`Task::run`].
     unsafe fn stretch(&self, rows: &Range<usize>, panels: &Range<usize>, k: usize, left: &Left<E>) {
         let (all, lanes) = (self.b.panels(), self.tiles.lanes);
+        let zeros = [E::default(); ROOM];
         for panel in panels.clone() {
             let (column, vectors) = (all.first(panel) * lanes, all.vectors(panel));
             let width = (vectors * lanes).min(self.b.columns() - column);
             // SAFETY: the sums of these rows and columns are inside the result, and the caller's own.
             unsafe {
                 let c = self.sums.at(rows.start * self.stride + column);
+                // Later stretches add to what the first one wrote.
+                let (start, start_row) = match self.start {
+                    Start::Zero if k == 0 => (zeros.as_ptr(), 0),
+                    Start::Bias(bias) if k == 0 => (bias[column..column + width].as_ptr(), 0),
+                    _ => (c.cast_const(), self.stride),
+                };
                 let tile = Tile {
                     a: left.start,
                     a_row: left.row,
@@ -187,13 +198,14 @@ impl<E: Element> Task<'_, E> {
                     segments: 1,
                     c,
                     c_row: self.stride,
-                    start: c,
-                    start_row: self.stride,
+                    start,
+                    start_row,
                     ahead: Ahead::nothing(c),
                 };
                 self.tiles.cut(rows.len(), vectors, |Cut { first, rows, .. }| {
-                    let c = c.add(first * self.stride);
-                    let tile = Tile { a: left.start.add(first * left.row), c, start: c, ..tile };
+                    let a = left.start.add(first * left.row);
+                    let (c, start) = (c.add(first * self.stride), start.add(first * start_row));
+                    let tile = Tile { a, c, start, ..tile };
                     if width == vectors * lanes {
                         self.tiles.run(rows, vectors, &tile);
                     } else {
@@ -214,7 +226,8 @@ impl<E: Element> Task<'_, E> {
         // SAFETY: the caller's promise; there is room for the largest tile.
         unsafe {
             for r in 0..rows {
-                whole.add(r * c_row).copy_from_nonoverlapping(tile.c.add(r * tile.c_row), width);
+                let start = tile.start.add(r * tile.start_row);
+                whole.add(r * c_row).copy_from_nonoverlapping(start, width);
             }
             let inside = Tile { c: whole, c_row, start: whole, start_row: c_row, ..tile };
             self.tiles.run(rows, vectors, &inside);

@@ -170,6 +170,18 @@ struct Source<'a, E> {
     add: bool,
 }
 
+/// Rows of columns that are multiplied, and where the products go: those of consecutive sequences at a
+/// step, or those of a sequence at consecutive steps.
+struct Lines<E> {
+    t: usize,
+    b: usize,
+    count: usize,
+    /// Distance of the rows of columns.
+    row: usize,
+    to: *mut E,
+    to_row: usize,
+}
+
 /// Rows of a panel of weights that stay in the second cache while all sequences use them.
 const DEPTH: usize = 1024;
 
@@ -266,22 +278,27 @@ impl<E: Element> Backward<'_, E> {
                 // SAFETY: see the impl.
                 unsafe {
                     let vectors = panels.first(panel)..panels.first(panel + 1);
-                    let to = (to.at(0), self.places.layout.h_row());
-                    self.product(source, vectors, stretch.clone(), (t, &alive), to);
+                    let to = to.at(alive.start * self.places.layout.h_row());
+                    let lines = self.at_step(t, &alive, (to, self.places.layout.h_row()));
+                    self.product(source, vectors, stretch.clone(), &lines);
                 }
             }
         }
     }
 
-    /// The part of a product that comes from the blocks of `stretch`: some vectors of the rows `to`
-    /// of the sequences alive at step `t`. The first stretch starts the sums, later ones add.
+    /// The lines of the sequences alive at step `t`.
+    fn at_step(&self, t: usize, alive: &Range<usize>, (to, to_row): (*mut E, usize)) -> Lines<E> {
+        Lines { t, b: alive.start, count: alive.len(), row: self.places.layout.row(), to, to_row }
+    }
+
+    /// The part of a product that comes from the blocks of `stretch`: some vectors of the rows that the
+    /// lines go to. The first stretch starts the sums, later ones add.
     unsafe fn product(
         &self,
         source: &Source<'_, E>,
         columns: Range<usize>,
         stretch: Range<usize>,
-        (t, alive): (usize, &Range<usize>),
-        (to, row): (*mut E, usize),
+        lines: &Lines<E>,
     ) {
         let (layout, places) = (self.places.layout, self.places);
         let (width, lanes, vectors) = (source.part.width(layout), layout.lanes, columns.len());
@@ -291,25 +308,27 @@ impl<E: Element> Backward<'_, E> {
             source.weights[panel % source.weights.len()..].as_ptr()
         };
         let add = source.add || stretch.start > 0;
-        self.tiles.cut(alive.len(), vectors, |Cut { at, first, rows }| {
-            let b = alive.start + first;
-            // SAFETY: see the impl.
-            unsafe {
-                let c = to.add(b * row + columns.start * lanes);
+        // SAFETY: see the impl.
+        unsafe {
+            let a = places.columns(lines.t, stretch.start, lines.b);
+            let a = a.add(source.part.column * layout.unit).cast_const();
+            let to = lines.to.add(columns.start * lanes);
+            self.tiles.cut(lines.count, vectors, |Cut { at, first, rows }| {
+                let c = to.add(first * lines.to_row);
                 let (start, start_row) =
-                    if add { (c.cast_const(), row) } else { (self.zeros.as_ptr(), 0) };
+                    if add { (c.cast_const(), lines.to_row) } else { (self.zeros.as_ptr(), 0) };
                 let tile = Tile {
-                    a: places.columns(t, stretch.start, b).add(source.part.column * layout.unit),
-                    a_row: layout.row(),
+                    a: a.add(first * lines.row),
+                    a_row: lines.row,
                     a_k: 1,
-                    a_segment: places.block_distance(t),
+                    a_segment: places.block_distance(lines.t),
                     b: weights(columns.start),
                     b_k: vectors * lanes,
                     b_segment: width * vectors * lanes,
                     length: width,
                     segments: stretch.len(),
                     c,
-                    c_row: row,
+                    c_row: lines.to_row,
                     start,
                     start_row,
                     ahead: Ahead::panel(
@@ -320,8 +339,8 @@ impl<E: Element> Backward<'_, E> {
                     ),
                 };
                 self.tiles.run(rows, vectors, &tile);
-            }
-        });
+            });
+        }
     }
 
     /// The gradient of the input, `dx = w^T d_columns`, for the steps of a chunk.
@@ -342,15 +361,36 @@ impl<E: Element> Backward<'_, E> {
             let bound = |at| steps.bound(at, member.count);
             (times.clone(), bound(member.index)..bound(member.index + 1))
         };
+        let batch = steps.batch();
+        let few = sequences.len() * 2 < self.tiles.most_rows(panels.vectors(0));
+        let along_time = few && own.len() > 1 && steps.active(times.end - 1) == batch;
         for stretch in source.stretches(layout) {
             for panel in 0..panels.count() {
-                for t in own.clone() {
+                let lines = |lines: &Lines<E>| {
+                    let vectors = panels.first(panel)..panels.first(panel + 1);
                     // SAFETY: members have disjoint steps or sequences, and `dx` a row for each.
-                    unsafe {
-                        let vectors = panels.first(panel)..panels.first(panel + 1);
-                        let to = (to.at(steps.first_row(t) * row), row);
+                    unsafe { self.product(&source, vectors, stretch.clone(), lines) }
+                };
+                // SAFETY: as above.
+                let to = |t: usize, b: usize| unsafe { to.at((steps.first_row(t) + b) * row) };
+                if along_time {
+                    for b in sequences.clone() {
+                        lines(&Lines {
+                            t: own.start,
+                            b,
+                            count: own.len(),
+                            row: batch * layout.blocks * layout.row(),
+                            to: to(own.start, b),
+                            to_row: batch * row,
+                        });
+                    }
+                } else {
+                    for t in own.clone() {
                         let alive = self.places.alive(t, &sequences);
-                        self.product(&source, vectors, stretch.clone(), (t, &alive), to);
+                        if alive.is_empty() {
+                            break;
+                        }
+                        lines(&self.at_step(t, &alive, (to(t, alive.start), row)));
                     }
                 }
             }

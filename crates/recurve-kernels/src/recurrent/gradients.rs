@@ -5,12 +5,23 @@ use crate::gemm::tile::{Ahead, Tile};
 use crate::memory::{Rows, Shared};
 use crate::pool::{Member, together};
 use crate::recurrent::RecurrentLayer;
+use crate::recurrent::layout::Layout;
 use crate::recurrent::places::Places;
 use crate::recurrent::weights::{Part, WeightsMut};
 use std::ops::Range;
 
 /// Rows of a gradient that are formed together, at most.
 const TILE: usize = 8;
+
+/// Sequences below which the columns of a block are copied together: those of one step are so few that
+/// every line of memory would come from another page, once for each tile.
+const FEW: usize = 8;
+
+/// Elements of the copies of one member, for `rows` rows of a chunk of `batch` sequences: whole vectors.
+pub(super) fn copies(layout: &Layout, rows: usize, batch: usize) -> usize {
+    let columns = if batch < FEW { layout.row() } else { 0 };
+    (rows * (columns + layout.input.max(layout.hidden) + 1)).next_multiple_of(layout.lanes)
+}
 
 /// The left operand of a gradient.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -94,15 +105,20 @@ impl<E: Element> Gradients<'_, E> {
         }
         let depth = steps.first_row(times.end) - steps.first_row(times.start);
         let rows = bound(pieces.start)..bound(pieces.end);
+        let few = steps.batch() < FEW;
         // SAFETY: every member has its own part of the copies, large enough for a chunk.
         unsafe {
-            let copy = self.copies.at(member.index * self.copy);
+            let together = self.copies.at(member.index * self.copy);
+            let copy = together.add(if few { depth * part.width(layout) } else { 0 });
             for piece in pieces.clone() {
                 let own = bound(piece)..bound(piece + 1);
                 let at = (own.start - rows.start) * depth;
                 self.copy_operand(operand, times.clone(), &own, part.depth, copy.add(at));
             }
             for block in blocks.clone() {
+                if few {
+                    self.copy_columns(&part, times.clone(), block, together);
+                }
                 for (at, piece) in pieces.clone().enumerate() {
                     let own = bound(piece)..bound(piece + 1);
                     let piece = Piece {
@@ -113,10 +129,61 @@ impl<E: Element> Gradients<'_, E> {
                         left: copy.add((own.start - rows.start) * depth),
                         to: to.at((block * height + own.start) * part.width(layout)),
                     };
-                    self.tile(&part, times, piece);
+                    if few {
+                        self.tile_together(&part, (times, depth), &piece, together);
+                    } else {
+                        self.tile(&part, times, &piece);
+                    }
                 }
             }
         }
+    }
+
+    /// The columns of a block of every row, `[row][width]`.
+    unsafe fn copy_columns(&self, part: &Part, times: Range<usize>, block: usize, mut to: *mut E) {
+        let (layout, width) = (&self.layer.layout, part.width(&self.layer.layout));
+        for t in times {
+            for b in 0..self.places.steps.active(t) {
+                // SAFETY: the columns are there, and `to` has room for all rows of them.
+                unsafe {
+                    let from = self.places.columns(t, block, b).add(part.column * layout.unit);
+                    to.copy_from_nonoverlapping(from, width);
+                    to = to.add(width);
+                }
+            }
+        }
+    }
+
+    /// One tile of a gradient over the steps of a chunk, whose columns were copied together.
+    unsafe fn tile_together(
+        &self,
+        part: &Part,
+        (times, depth): (&Range<usize>, usize),
+        piece: &Piece<E>,
+        columns: *const E,
+    ) {
+        let (width, vectors) = (part.width(&self.layer.layout), part.vectors(&self.layer.layout));
+        let begins = times.end == self.places.steps.count();
+        let (start, start_row) =
+            if begins { (self.zeros.as_ptr(), 0) } else { (piece.to.cast_const(), width) };
+        let tile = Tile {
+            a: piece.left,
+            a_row: 1,
+            a_k: piece.rows,
+            a_segment: 0,
+            b: columns,
+            b_k: width,
+            b_segment: 0,
+            length: depth,
+            segments: 1,
+            c: piece.to,
+            c_row: width,
+            start,
+            start_row,
+            ahead: Ahead::nothing(columns),
+        };
+        // SAFETY: see `sum`.
+        unsafe { self.layer.tiles.run(piece.rows, vectors, &tile) }
     }
 
     /// Elements `own` of the operand of every row, `[row][own]`; element `depth` is 1, for the bias.
@@ -162,7 +229,7 @@ impl<E: Element> Gradients<'_, E> {
 
     /// One tile of a gradient over the steps of a chunk; stretches of steps with the same sequences
     /// alive are one product.
-    unsafe fn tile(&self, part: &Part, times: &Range<usize>, piece: Piece<E>) {
+    unsafe fn tile(&self, part: &Part, times: &Range<usize>, piece: &Piece<E>) {
         let (layout, steps) = (&self.layer.layout, self.places.steps);
         let (width, vectors) = (part.width(layout), part.vectors(layout));
         let (mut left, mut t) = (piece.left, times.start);

@@ -5,6 +5,7 @@ use crate::memory::{Buffer, Rows};
 use crate::recurrent::Sequences;
 use crate::recurrent::cell::CellKernels;
 use crate::recurrent::forward::Keep;
+use crate::recurrent::gradients::copies;
 use crate::recurrent::half::HalfTape;
 use crate::recurrent::layout::{Gates, Layout, state_rows};
 use crate::recurrent::steps::Steps;
@@ -63,7 +64,7 @@ impl<E: Element> Room<E> {
         threads: usize,
         d_last: [&[E]; 2],
     ) {
-        let (count, hidden) = (steps.batch(), layout.hidden);
+        let count = steps.batch();
         self.start(layout, count, d_last);
         let size = |part: Part| layout.blocks * (part.depth + 1) * part.width(layout);
         self.d_w.resize(size(Part::input(cell, layout)));
@@ -72,7 +73,7 @@ impl<E: Element> Room<E> {
         self.d_peepholes.resize(layout.blocks * cell.peepholes * layout.unit);
         self.d_peepholes.fill(E::default());
         let rows = chunk.min(steps.count()) * count;
-        self.copies.resize(threads * rows * (layout.input.max(hidden) + 1));
+        self.copies.resize(threads * copies(layout, rows, count));
         self.scratch.resize(threads * scratch(layout));
         self.zeros.resize(layout.row().max(64));
     }
