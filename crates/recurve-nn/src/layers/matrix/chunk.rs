@@ -13,8 +13,8 @@
 //! stored as `C e⁻ᵐ`, the gradient reaches the gates through `m` too, by way of the larger of its two
 //! sides; [`Room::start_backward`] and [`Room::end_backward`] see to that.
 
+use super::Shape;
 use super::step::{dot, log_forget, sigmoid};
-use super::{CHUNK, Shape};
 use recurve_kernels::{
     Element, Engine, Loops, Matrix, Packed, RowsMut, Start, exp_nonpositive, product,
 };
@@ -39,6 +39,13 @@ pub(super) struct Room<E: Element> {
     d_normaliser: Vec<E>,
     /// Per head, what still flows back through `m`.
     through_m: Vec<f64>,
+}
+
+/// A weight beside others of which the largest is near 1, or 0 where it is far below what a sum can hold:
+/// products with what `f32` cannot hold as a normal number take many times as long.
+#[inline(always)]
+fn weight(value: f64) -> f64 {
+    if value < 1e-30 { 0.0 } else { value }
 }
 
 /// The gates of the steps of a chunk and a head.
@@ -109,7 +116,7 @@ impl Gates {
             self.log_f.push(f);
             self.sum.push(sum);
             self.m.push(stable);
-            self.carry.push((sum + m - stable).exp());
+            self.carry.push(weight((sum + m - stable).exp()));
         }
     }
 }
@@ -130,7 +137,7 @@ impl<E: Element> Loops for Decay<'_, E> {
             let (head, tail) = row.split_at_mut(j + 1);
             let at = gates.sum[j] - gates.m[j + 1];
             for ((to, sum), i) in head.iter_mut().zip(&gates.sum).zip(&gates.log_i) {
-                *to = E::from_f64(exp_nonpositive((at - sum + i).min(0.0)));
+                *to = E::from_f64(weight(exp_nonpositive((at - sum + i).min(0.0))));
             }
             tail.fill(E::default());
         }
@@ -209,8 +216,9 @@ fn add_scaled<E: Element>(to: &mut [E], from: &[E], width: usize, scale: impl Fn
 
 impl<E: Element> Room<E> {
     pub(super) fn new(engine: Engine, shape: Shape) -> Self {
-        let (square, rows) =
-            (vec![E::default(); CHUNK * CHUNK], vec![E::default(); CHUNK * shape.size()]);
+        let zeros = |len| vec![E::default(); len];
+        let chunk = shape.chunk();
+        let (square, rows) = (zeros(chunk * chunk), zeros(chunk * shape.size()));
         Self {
             engine,
             shape,
@@ -223,8 +231,8 @@ impl<E: Element> Room<E> {
             d_numerator: rows.clone(),
             from_memory: rows.clone(),
             rows,
-            normaliser: vec![E::default(); CHUNK],
-            d_normaliser: vec![E::default(); CHUNK],
+            normaliser: zeros(chunk),
+            d_normaliser: zeros(chunk),
             through_m: vec![0.0; shape.heads],
         }
     }

@@ -12,14 +12,13 @@
 //! `m = max(ln f + m', ln i)` (equation 15); the 1 of the last line becomes `e⁻ᵐ`, and no output changes.
 //!
 //! No gate sees `h'`, so nothing forces one step after the other. There are two ways to compute the
-//! same numbers, equal up to rounding. [`step`] keeps C and goes on by one step: streams, and every pass
-//! that nothing is kept of, so that many steps at once equal steps one by one, to the bit. [`chunk`] takes
-//! [`CHUNK`] steps at a time: inside a chunk the outputs are a masked product of all queries with all keys,
-//! and only its end is a memory. That is how training goes, forward and backward; it keeps the memories
-//! between chunks and computes the rest again.
+//! same numbers, equal up to rounding. [`step`] keeps C and goes on by one step, which reads and writes all
+//! of C: streams go so. [`chunk`] takes [`Shape::chunk`] steps at a time: inside a chunk the outputs are a
+//! masked product of all queries with all keys, and only its end is a memory. So goes all training, which
+//! keeps the memories between chunks and computes the rest again, and every pass of [`MANY`] steps or more.
 //!
 //! Products with `w` are those of the engine, in its precision; those of the memory are of full precision.
-//! Work is shared out by sequences, whose sums are their own: threads change no bit.
+//! Work is shared out by sequences, that of a single one inside its products: threads change no bit.
 
 mod chunk;
 mod step;
@@ -34,8 +33,8 @@ use recurve_kernels::{
 use std::ops::Range;
 use step::Step;
 
-/// Steps that are taken together in training.
-pub(crate) const CHUNK: usize = 64;
+/// Steps from which on a pass goes by chunks.
+const MANY: usize = 16;
 
 /// The sizes of a layer.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +58,11 @@ impl Shape {
     /// Numbers of the memory of a head: `C [d, d]` (a row for each value of `v`), `n [d]`, `m`.
     fn head(&self) -> usize {
         self.size() * self.size() + self.size() + 1
+    }
+    /// Steps that are taken together: products inside a chunk cost as much more with its length as those with
+    /// the memory cost less.
+    fn chunk(&self) -> usize {
+        (self.size() / 2).clamp(32, 128)
     }
     /// Numbers of the memory of a sequence: those of each head.
     pub(crate) fn memory(&self) -> usize {
@@ -109,12 +113,12 @@ pub(crate) struct Chunk {
     pub(crate) fresh: bool,
 }
 
-/// Cuts a sequence at its resets and else after [`CHUNK`] steps.
-fn chunks(length: usize, reset: impl Fn(usize) -> bool) -> Vec<Chunk> {
+/// Cuts a sequence at its resets and else after `most` steps.
+fn chunks(length: usize, most: usize, reset: impl Fn(usize) -> bool) -> Vec<Chunk> {
     let mut chunks = vec![];
     let mut start = 0;
     for t in 0..=length {
-        if t > start && (t == length || t - start == CHUNK || reset(t)) {
+        if t > start && (t == length || t - start == most || reset(t)) {
             chunks.push(Chunk { steps: start..t, fresh: reset(start) });
             start = t;
         }
@@ -197,7 +201,7 @@ impl<E: Element> MatrixLstm<E> {
     ) {
         self.kept = train;
         self.y.resize(batch.steps.rows());
-        if train {
+        if train || batch.steps.count() >= MANY {
             self.forward_in_chunks(batch, memory);
         } else {
             self.forward_step_by_step(batch, memory);
@@ -253,10 +257,13 @@ impl<E: Element> MatrixLstm<E> {
             Start::Bias(&self.b),
             &mut self.columns.rows_mut(),
         );
+        // Only backward goes back to the memories between chunks.
+        let kept = if self.kept { shape.memory() } else { 0 };
         let borders: usize = self.chunks.iter().map(Vec::len).sum();
-        self.memories.resize(borders * shape.memory());
+        self.memories.resize(borders * kept);
         self.by_sequence.resize(steps.rows());
-        let parts = parts(steps, self.rooms.len());
+        let rooms = self.rooms.len();
+        let parts = parts(steps, rooms);
         let (n, columns) = (shape.columns(), self.columns.rows().data());
         let mut y = &mut *self.by_sequence.data_mut();
         let mut memories = &mut self.memories[..];
@@ -265,11 +272,11 @@ impl<E: Element> MatrixLstm<E> {
             let rows = starts[part.start]..starts[part.end];
             let count: usize = self.chunks[part.clone()].iter().map(Vec::len).sum();
             let y = split(&mut y, rows.len() * shape.hidden);
-            let borders = split(&mut memories, count * shape.memory());
+            let borders = split(&mut memories, count * kept);
             (part.clone(), room, y, borders, split(&mut rest, part.len() * shape.memory()))
         });
         let pieces: Vec<_> = pieces.collect();
-        each(self.engine.threads(), pieces.into_iter(), |(part, room, y, borders, memory)| {
+        each(rooms, pieces.into_iter(), |(part, room, y, borders, memory)| {
             let mut borders = borders.chunks_exact_mut(shape.memory());
             let (first, sequences) =
                 (starts[part.start], part.zip(memory.chunks_exact_mut(shape.memory())));
@@ -289,8 +296,10 @@ impl<E: Element> MatrixLstm<E> {
                 }
             }
         });
-        self.memory.resize(memory.len());
-        self.memory.copy_from_slice(memory);
+        if self.kept {
+            self.memory.resize(memory.len());
+            self.memory.copy_from_slice(memory);
+        }
         let rows = self.by_sequence.rows();
         let stride = self.y.rows().stride();
         let y = self.y.data_mut();
@@ -320,7 +329,8 @@ impl<E: Element> MatrixLstm<E> {
         let rows = steps.rows();
         self.gather_errors(steps, &errors);
         self.d_columns.resize(rows);
-        let parts = parts(steps, self.rooms.len());
+        let rooms = self.rooms.len();
+        let parts = parts(steps, rooms);
         let (starts, n, columns) = (&self.starts, shape.columns(), self.columns.rows().data());
         let dy = self.by_sequence.rows().data();
         let mut d_columns = &mut *self.d_columns.data_mut();
@@ -336,34 +346,30 @@ impl<E: Element> MatrixLstm<E> {
             (part.clone(), room, d_columns, borders, split(&mut rest, part.len() * shape.memory()))
         });
         let pieces: Vec<_> = pieces.collect();
-        each(
-            self.engine.threads(),
-            pieces.into_iter(),
-            |(part, room, d_columns, borders, d_memory)| {
-                let mut borders = borders.chunks_exact(shape.memory());
-                let first = starts[part.start];
-                for (b, d_memory) in part.zip(d_memory.chunks_exact_mut(shape.memory())) {
-                    let after = &self.memory[b * shape.memory()..][..shape.memory()];
-                    let own: Vec<&[E]> = borders.by_ref().take(self.chunks[b].len()).collect();
-                    room.start_backward(after, d_memory);
-                    for (chunk, before) in self.chunks[b].iter().zip(&own).rev() {
-                        let (row, len) = (starts[b] + chunk.steps.start, chunk.steps.len());
-                        room.backward(
-                            &columns[row * n..][..len * n],
-                            before,
-                            &dy[row * shape.hidden..][..len * shape.hidden],
-                            d_memory,
-                            &mut d_columns[(row - first) * n..][..len * n],
-                        );
-                        if chunk.fresh {
-                            d_memory.fill(E::default());
-                            room.forget();
-                        }
+        each(rooms, pieces.into_iter(), |(part, room, d_columns, borders, d_memory)| {
+            let mut borders = borders.chunks_exact(shape.memory());
+            let first = starts[part.start];
+            for (b, d_memory) in part.zip(d_memory.chunks_exact_mut(shape.memory())) {
+                let after = &self.memory[b * shape.memory()..][..shape.memory()];
+                let own: Vec<&[E]> = borders.by_ref().take(self.chunks[b].len()).collect();
+                room.start_backward(after, d_memory);
+                for (chunk, before) in self.chunks[b].iter().zip(&own).rev() {
+                    let (row, len) = (starts[b] + chunk.steps.start, chunk.steps.len());
+                    room.backward(
+                        &columns[row * n..][..len * n],
+                        before,
+                        &dy[row * shape.hidden..][..len * shape.hidden],
+                        d_memory,
+                        &mut d_columns[(row - first) * n..][..len * n],
+                    );
+                    if chunk.fresh {
+                        d_memory.fill(E::default());
+                        room.forget();
                     }
-                    room.end_backward(own.first().unwrap_or(&after), d_memory);
                 }
-            },
-        );
+                room.end_backward(own.first().unwrap_or(&after), d_memory);
+            }
+        });
         self.weights_and_input(batch, errors, gradients);
     }
 
@@ -425,7 +431,9 @@ impl<E: Element> MatrixLstm<E> {
             end
         }));
         let of = |(b, &length): (usize, &usize)| {
-            chunks(length, |t| resets.get(steps.first_row(t) + b) == Some(&true))
+            chunks(length, self.shape.chunk(), |t| {
+                resets.get(steps.first_row(t) + b) == Some(&true)
+            })
         };
         self.chunks = steps.lengths().iter().enumerate().map(of).collect();
     }
@@ -450,7 +458,8 @@ impl<E: Element> MatrixLstm<E> {
         let threads = self.engine.threads_over(steps.rows() * self.shape.columns());
         let count = threads.min(steps.batch()).max(1);
         if self.rooms.len() != count {
-            let engine = self.engine.with_threads(1).with_precision(Precision::Full);
+            let threads = if count == 1 { self.engine.threads() } else { 1 };
+            let engine = self.engine.with_threads(threads).with_precision(Precision::Full);
             self.rooms = (0..count).map(|_| Room::new(engine, self.shape)).collect();
         }
     }

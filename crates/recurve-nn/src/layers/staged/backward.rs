@@ -10,9 +10,6 @@ use recurve_kernels::{
     Element, Errors, Matrix, RowsMut, Sequences, Start, Steps, StripMut, each, product,
 };
 
-/// Columns of sums that one thread forms at a time.
-const COLUMNS: usize = 64;
-
 impl<E: Element> Staged<E> {
     /// Reverses the last forward pass, which was for training, over the same batch. In `errors`, the
     /// gradients beside those of `h` are those of all that is carried. Overwrites the gradients of the
@@ -262,28 +259,13 @@ impl<E: Element> Staged<E> {
             let mut to = RowsMut::new(to, plan.hidden, plan.hidden);
             product(engine, d, &room.packed, Start::Zero, &mut to);
         }
-        let row = plan.row();
-        room.product.resize(row);
-        let columns = &tape.columns;
-        let pieces = room.product.chunks_mut(COLUMNS).enumerate();
-        each(engine.threads_over(rows * row), pieces, |(at, sums)| {
-            sums.fill(E::default());
-            for columns in columns[..rows * row].chunks_exact(row) {
-                for (sum, d) in sums.iter_mut().zip(&columns[at * COLUMNS..]) {
-                    *sum = *sum + *d;
-                }
+        let (all, groups) = room.sums.split_at_mut(plan.sums());
+        for group in groups.chunks_exact(plan.sums()) {
+            for (sum, d) in all.iter_mut().zip(group) {
+                *sum = *sum + *d;
             }
-        });
-        self.weights.write_biases(plan, &room.product, gradients);
-        if plan.sums() > 0 {
-            let (all, groups) = room.sums.split_at_mut(plan.sums());
-            for group in groups.chunks_exact(plan.sums()) {
-                for (sum, d) in all.iter_mut().zip(group) {
-                    *sum = *sum + *d;
-                }
-            }
-            self.weights.write_sums(plan, all, gradients);
         }
+        self.weights.write_sums(plan, all, gradients);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The steps forward.
 
-use super::norm::{AddScaled, Grid, Normalise};
+use super::norm::{Grid, Normalise};
 use super::plan::Plan;
 use super::step::{Group, Stage, Zone};
 use super::{GROUP, Numbering, Staged, Tape, inverses};
@@ -10,6 +10,7 @@ use recurve_kernels::profile::span;
 use recurve_kernels::{
     Element, Engine, Matrix, RowsMut, Sequences, Start, Steps, Strip, StripMut, each, product,
 };
+use std::ops::Range;
 
 /// Rows of `stride` numbers from row `first` on.
 pub(super) fn strip<E>(data: &[E], first: usize, stride: usize) -> Strip<'_, E> {
@@ -51,18 +52,24 @@ impl<E: Element> Staged<E> {
             let _span = span("noise");
             self.draw(batch, mode, sequences);
         }
-        {
-            let _span = span("input product");
-            self.input_product(batch, mode, sequences);
-        }
-        let _span = span("steps");
         let steps = batch.steps;
-        for t in 0..steps.count() {
-            self.enter(batch, t);
-            self.recurrent_product(steps, t);
-            self.columns(steps, t);
-            if self.plan.projection {
-                self.project(steps, t);
+        let chunk = chunk(&self.plan, steps);
+        for begin in (0..steps.count()).step_by(chunk) {
+            let times = begin..(begin + chunk).min(steps.count());
+            // What nothing is kept of needs no more room than a chunk.
+            self.base = if self.kept { 0 } else { steps.first_row(begin) };
+            {
+                let _span = span("input product");
+                self.input_product(batch, times.clone(), mode, sequences);
+            }
+            let _span = span("steps");
+            for t in times {
+                self.enter(batch, t);
+                self.recurrent_product(steps, t);
+                self.columns(steps, t);
+                if self.plan.projection {
+                    self.project(steps, t);
+                }
             }
         }
         self.leave(steps, last);
@@ -71,8 +78,10 @@ impl<E: Element> Staged<E> {
     /// Makes room, and starts from the initial states.
     fn prepare(&mut self, batch: &Sequences<'_, E>, mode: Mode) {
         let (plan, tape, room) = (&self.plan, &mut self.tape, &mut self.room);
-        let (rows, count) = (batch.steps.rows(), batch.steps.batch());
+        let (steps, count) = (batch.steps, batch.steps.batch());
         let train = mode != Mode::Infer;
+        let most = chunk(plan, steps).min(steps.count());
+        let rows = if train { steps.rows() } else { steps.first_row(most) };
         let of_c = |yes: bool| if yes && plan.has_c { rows * plan.unit } else { 0 };
         tape.columns.resize(rows * plan.row());
         tape.of_input.resize(if plan.norm { rows * plan.input_row() } else { 0 });
@@ -87,7 +96,7 @@ impl<E: Element> Staged<E> {
         tape.inner.resize(if plan.projection { rows * plan.unit } else { 0 });
         let both = plan.projection_clip.is_finite() && plan.zoneout[0] > 0.0;
         tape.projected.resize(if both { rows * plan.out_row } else { 0 });
-        tape.y.resize(rows);
+        tape.y.resize(steps.rows());
         room.h.resize(count * plan.out_row);
         room.c.resize(if plan.has_c { count * plan.unit } else { 0 });
         room.gates.resize(count * plan.fed_back.len() * plan.hidden);
@@ -150,23 +159,32 @@ impl<E: Element> Staged<E> {
         }
     }
 
-    /// `w x + b` of all steps, normalised where they are to be; and factors of candidates.
-    fn input_product(&mut self, batch: &Sequences<'_, E>, mode: Mode, sequences: Numbering<'_>) {
+    /// `w x + b` of the steps of a chunk, normalised where they are to be; and factors of candidates.
+    fn input_product(
+        &mut self,
+        batch: &Sequences<'_, E>,
+        times: Range<usize>,
+        mode: Mode,
+        sequences: Numbering<'_>,
+    ) {
         let (plan, weights, steps) = (&self.plan, &self.weights, batch.steps);
-        let (rows, row, own) = (steps.rows(), plan.row(), &plan.input_columns);
+        let (row, own) = (plan.row(), &plan.input_columns);
+        let all = steps.first_row(times.start)..steps.first_row(times.end);
+        let (rows, first) = (all.len(), all.start - self.base);
         if rows == 0 {
             return;
         }
-        let x = Matrix::new(batch.x.data(), rows, plan.input, batch.x.stride());
+        let stride = batch.x.stride();
+        let x = Matrix::new(&batch.x.data()[all.start * stride..], rows, plan.input, stride);
         let tape = &mut self.tape;
         let bias = &weights.bias;
         let places = own.start * plan.unit..own.end * plan.unit;
         if plan.norm {
             let width = plan.input_row();
-            let mut to = RowsMut::new(&mut tape.of_input, width, width);
+            let mut to = RowsMut::new(&mut tape.of_input[first * width..], width, width);
             product(self.engine, x, &weights.w, Start::Zero, &mut to);
         } else {
-            let columns = &mut tape.columns[places.start..];
+            let columns = &mut tape.columns[first * row + places.start..];
             let mut to = RowsMut::new(columns, places.len(), row);
             product(self.engine, x, &weights.w, Start::Bias(&bias[places.clone()]), &mut to);
         }
@@ -183,7 +201,8 @@ impl<E: Element> Staged<E> {
                 let factors = &mut columns[..plan.unit];
                 match &numbers {
                     Some(numbers) => {
-                        fill(numbers, stream(steps, sequences, at), &mut factors[..plan.hidden]);
+                        let stream = stream(steps, sequences, all.start + at);
+                        fill(numbers, stream, &mut factors[..plan.hidden]);
                     }
                     None => factors.fill(E::from_f64(1.0)),
                 }
@@ -194,30 +213,31 @@ impl<E: Element> Staged<E> {
         }
         let threads = self.engine.threads_over(rows * row);
         let (isa, grid) = (self.engine.isa(), grid(plan));
+        let columns = &mut tape.columns[first * row..(first + rows) * row];
         if !plan.norm {
-            let pieces = tape.columns.chunks_mut(row * ROWS).enumerate();
+            let pieces = columns.chunks_mut(row * ROWS).enumerate();
             return each(threads, pieces, |(piece, columns)| {
                 for (at, columns) in columns.chunks_exact_mut(row).enumerate() {
                     others(columns, piece * ROWS + at);
                 }
             });
         }
-        let pieces = tape
-            .columns
+        let sums = &mut tape.of_input[first * plan.input_row()..];
+        let inverse = &mut tape.inverse[first * inverses(plan)..];
+        let pieces = columns
             .chunks_mut(row * ROWS)
-            .zip(tape.of_input.chunks_mut(plan.input_row() * ROWS))
-            .zip(tape.inverse.chunks_mut(inverses(plan) * ROWS));
+            .zip(sums.chunks_mut(plan.input_row() * ROWS))
+            .zip(inverse.chunks_mut(inverses(plan) * ROWS));
         each(threads, pieces.enumerate(), |(piece, ((columns, sums), inverse))| {
             let rows = columns.chunks_exact_mut(row).zip(sums.chunks_exact_mut(plan.input_row()));
             let rows = rows.zip(inverse.chunks_exact_mut(inverses(plan)));
             for (at, ((columns, sums), inverse)) in rows.enumerate() {
                 others(columns, piece * ROWS + at);
-                let parts = &plan.input_parts;
+                let (parts, gain) = (&plan.input_parts[..], &weights.gain_input[..]);
                 let inverse = &mut inverse[..parts.len()];
-                isa.run(Normalise { grid, parts, row: &mut *sums, inverse });
                 let to = &mut columns[places.clone()];
-                to.copy_from_slice(&bias[places.clone()]);
-                isa.run(AddScaled { gain: &weights.gain_input, row: sums, to });
+                let bias = Some(&bias[places.clone()]);
+                isa.run(Normalise { grid, parts, row: sums, inverse, gain, bias, to });
             }
         });
     }
@@ -225,14 +245,15 @@ impl<E: Element> Staged<E> {
     /// The states before step `t`, and the operand of the recurrent product.
     fn enter(&mut self, batch: &Sequences<'_, E>, t: usize) {
         let (plan, tape, room) = (&self.plan, &mut self.tape, &self.room);
-        let (first, alive) = (batch.steps.first_row(t), batch.steps.active(t));
+        let (row, alive) = (batch.steps.first_row(t), batch.steps.active(t));
+        let first = row - self.base;
         let fed = plan.fed_back.len() * plan.hidden;
         let mut h_in = strip_mut(&mut tape.h_in, first, alive, plan.out_row);
         let mut c_in = strip_mut(&mut tape.c_in, first, alive, plan.unit);
         let mut operand = strip_mut(&mut tape.operand, first, alive, plan.operand_row());
         let (masks, mask_of) = (&tape.masks, &tape.mask_of);
         for b in 0..alive {
-            let reset = batch.resets.get(first + b) == Some(&true);
+            let reset = batch.resets.get(row + b) == Some(&true);
             let copy = |to: &mut [E], from: &[E]| {
                 if reset {
                     to.fill(E::default());
@@ -263,7 +284,7 @@ impl<E: Element> Staged<E> {
 
     fn recurrent_product(&mut self, steps: &Steps, t: usize) {
         let (plan, tape) = (&self.plan, &mut self.tape);
-        let (first, alive) = (steps.first_row(t), steps.active(t));
+        let (first, alive) = (steps.first_row(t) - self.base, steps.active(t));
         let operand = if tape.operand.is_empty() {
             Matrix::new(&tape.h_in[first * plan.out_row..], alive, plan.operand, plan.out_row)
         } else {
@@ -293,8 +314,8 @@ impl<E: Element> Staged<E> {
         let (plan, tape, room) = (&self.plan, &mut self.tape, &mut self.room);
         let Tape { columns, of_recurrent, inverse, h_in, c_in, c, c_norm, inner, y, zones, .. } =
             tape;
-        let (first, alive) = (steps.first_row(t), steps.active(t));
-        let stride = y.rows().stride();
+        let (row, alive) = (steps.first_row(t), steps.active(t));
+        let (first, stride) = (row - self.base, y.rows().stride());
         let mut strips = Group {
             columns: strip_mut(columns, first, alive, plan.row()),
             of_recurrent: strip_mut(of_recurrent, first, alive, plan.recurrent_row()),
@@ -304,7 +325,7 @@ impl<E: Element> Staged<E> {
             h: if plan.projection {
                 strip_mut(inner, first, alive, plan.unit)
             } else {
-                strip_mut(y.data_mut(), first, alive, stride)
+                strip_mut(y.data_mut(), row, alive, stride)
             },
             next_c: strip_mut(&mut room.c, 0, alive, plan.unit),
             next_h: strip_mut(&mut room.h, 0, alive, plan.out_row),
@@ -345,10 +366,10 @@ impl<E: Element> Staged<E> {
     /// `h = w_p (o∘tanh(c))`, clipped and mixed.
     fn project(&mut self, steps: &Steps, t: usize) {
         let (plan, tape, room) = (&self.plan, &mut self.tape, &mut self.room);
-        let (first, alive) = (steps.first_row(t), steps.active(t));
-        let stride = tape.y.rows().stride();
+        let (row, alive) = (steps.first_row(t), steps.active(t));
+        let (first, stride) = (row - self.base, tape.y.rows().stride());
         let inner = Matrix::new(&tape.inner[first * plan.unit..], alive, plan.hidden, plan.unit);
-        let y = &mut tape.y.data_mut()[first * stride..(first + alive) * stride];
+        let y = &mut tape.y.data_mut()[row * stride..(row + alive) * stride];
         let mut to = RowsMut::new(&mut *y, plan.out, stride);
         product(self.engine, inner, &self.weights.projection, Start::Zero, &mut to);
         let mask = tape.zones[0].get(first * plan.out_row..).unwrap_or(&[]);
@@ -387,6 +408,15 @@ impl<E: Element> Staged<E> {
             to[plan.hidden..].copy_from_slice(&room.gates[b * fed..][..fed]);
         }
     }
+}
+
+/// Numbers of the rows of a chunk, about: those of the input product are used while they are near.
+const NEAR: usize = 1 << 19;
+
+/// Steps whose input products are formed together.
+fn chunk(plan: &Plan, steps: &Steps) -> usize {
+    let norm = if plan.norm { plan.input_row() + plan.recurrent_row() } else { 0 };
+    (NEAR / (steps.batch().max(1) * (plan.row() + norm))).max(1)
 }
 
 /// Rows of columns that are prepared together.

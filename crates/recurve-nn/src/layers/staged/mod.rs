@@ -13,8 +13,8 @@
 //! leave     zoneout of h
 //! ```
 //!
-//! All input products are formed before the first step and all gradients of weights after the last, each as
-//! one product. What a stage does to a sequence depends on that sequence alone, and sums over sequences are
+//! The input products of some steps are formed before them and all gradients of weights after the last, each as
+//! one product. A pass that nothing is kept of goes through the same memory again and again. What a stage does to a sequence depends on that sequence alone, and sums over sequences are
 //! formed in groups of a fixed size: threads change no bit.
 
 mod backward;
@@ -66,6 +66,8 @@ pub(crate) struct Staged<E: Element> {
     room: Room<E>,
     tape: Tape<E>,
     kept: bool,
+    /// The first row that the tape has room for.
+    base: usize,
 }
 
 /// What is kept of a forward pass, one row per row of the steps unless said.
@@ -172,6 +174,7 @@ impl<E: Element> Staged<E> {
             },
             plan,
             kept: false,
+            base: 0,
         }
     }
 

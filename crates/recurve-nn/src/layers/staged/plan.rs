@@ -181,10 +181,11 @@ impl Plan {
     pub(super) fn carried(&self) -> usize {
         if self.has_c { self.hidden * (1 + self.fed_back.len()) } else { 0 }
     }
-    /// Numbers of the sums of gradients of gains and peepholes.
+    /// Numbers of the sums of gradients that are formed step by step: of the columns, of gains and of
+    /// peepholes.
     pub(super) fn sums(&self) -> usize {
         let gains =
             if self.norm { self.input_row() + self.recurrent_row() + 2 * self.unit } else { 0 };
-        gains + (self.peepholes[0] + self.peepholes[1]) * self.unit
+        self.row() + gains + (self.peepholes[0] + self.peepholes[1]) * self.unit
     }
 }

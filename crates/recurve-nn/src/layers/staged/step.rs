@@ -2,7 +2,7 @@
 
 use super::forward::grid;
 use super::inverses;
-use super::norm::{AddScaled, Normalise};
+use super::norm::Normalise;
 use super::plan::{Functions, Plan};
 use super::weights::StageWeights;
 use recurve_kernels::{Element, Isa, Strip, StripMut, UnitRows};
@@ -137,9 +137,9 @@ impl<E: Element> Stage<'_, E> {
             let parts = &plan.recurrent_parts;
             let inverse =
                 &mut group.inverse.data[row * group.inverse.stride + first..][..parts.len()];
-            self.isa.run(Normalise { grid, parts, row: &mut *sums, inverse });
             let to = &mut group.columns.data[row * group.columns.stride..][places.clone()];
-            self.isa.run(AddScaled { gain: &self.weights.gain_recurrent, row: sums, to });
+            let gain = &self.weights.gain_recurrent;
+            self.isa.run(Normalise { grid, parts, row: sums, inverse, gain, bias: None, to });
         }
     }
 
@@ -160,9 +160,9 @@ impl<E: Element> Stage<'_, E> {
             let inverse = &mut group.inverse.data[row * group.inverse.stride + last..][..1];
             #[allow(clippy::single_range_in_vec_init, reason = "one part, of one column")]
             let parts = &[0..1];
-            self.isa.run(Normalise { grid: grid(plan), parts, row: &mut *normal, inverse });
-            to.copy_from_slice(&self.weights.norm_c[1]);
-            self.isa.run(AddScaled { gain: &self.weights.norm_c[0], row: normal, to });
+            let [gain, bias] = self.weights.norm_c.each_ref().map(|of| &of[..]);
+            let (grid, bias) = (grid(plan), Some(bias));
+            self.isa.run(Normalise { grid, parts, row: normal, inverse, gain, bias, to });
         }
     }
 

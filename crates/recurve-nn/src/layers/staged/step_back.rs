@@ -3,7 +3,7 @@
 
 use super::forward::grid;
 use super::inverses;
-use super::norm::{AddScaled, NormaliseBackward};
+use super::norm::{Add, AddScaled, NormaliseBackward};
 use super::plan::{Functions, Plan};
 use super::step::{Zone, from};
 use super::weights::StageWeights;
@@ -81,7 +81,8 @@ pub(super) struct Stage<'a, E: Element> {
 impl<E: Element> Stage<'_, E> {
     pub(super) fn run(&self, begin: usize, rows: usize, mut group: Group<'_, E>, sums: &mut [E]) {
         let plan = self.plan;
-        let gains = if plan.norm { plan.sums() - self.peepholes() } else { 0 };
+        let (of_columns, sums) = sums.split_at_mut(plan.row());
+        let gains = if plan.norm { sums.len() - self.peepholes() } else { 0 };
         let (of_gains, of_peepholes) = sums.split_at_mut(gains);
         if plan.has_c {
             for row in 0..rows {
@@ -104,6 +105,9 @@ impl<E: Element> Stage<'_, E> {
             for (to, kept) in group.d_c.data.iter_mut().zip(&*group.d_kept.data) {
                 *to = *to + *kept;
             }
+        }
+        for columns in group.columns.data.chunks(group.columns.stride) {
+            self.isa.run(Add { row: &columns[..plan.row()], to: &mut *of_columns });
         }
         if plan.norm {
             self.normalise_back(begin, rows, &mut group, of_gains);

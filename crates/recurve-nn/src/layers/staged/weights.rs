@@ -231,7 +231,7 @@ impl<E: Element> StageWeights<E> {
     }
 
     /// Writes the gradients of biases from the sums of those of the columns.
-    pub(super) fn write_biases(&self, plan: &Plan, sums: &[E], gradients: &mut [E]) {
+    fn write_biases(&self, plan: &Plan, sums: &[E], gradients: &mut [E]) {
         let biases = [
             (&self.ranges.b, &plan.input_columns, plan.input_gates),
             (&self.ranges.b_r, &plan.recurrent_columns, plan.recurrent_gates),
@@ -244,8 +244,8 @@ impl<E: Element> StageWeights<E> {
         }
     }
 
-    /// Writes the gradients of gains and peepholes from their sums, in the order of [`Plan::sums`]: of the
-    /// input, of the recurrent product, of `c` and its shift, then the peepholes.
+    /// Writes the gradients of biases, gains and peepholes from their sums, in the order of [`Plan::sums`]: of
+    /// the columns; of the gains of the input, of the recurrent product, of `c` and its shift; of the peepholes.
     pub(super) fn write_sums(&self, plan: &Plan, sums: &[E], gradients: &mut [E]) {
         let at = (plan.hidden, plan.unit);
         let (mut sums, ranges) = (sums, &self.ranges);
@@ -254,6 +254,7 @@ impl<E: Element> StageWeights<E> {
             sums = tail;
             head
         };
+        self.write_biases(plan, take(plan.row()), gradients);
         if plan.norm {
             let (input, recurrent) = (take(plan.input_row()), take(plan.recurrent_row()));
             gather(input, at, plan.input_gates, 1, &mut gradients[ranges.gain_w.clone()]);
