@@ -2,8 +2,9 @@
 //!
 //! Two questions. Of gates, normalised, projected, masked and dropped steps: how much of the LSTM's rate of
 //! products is left at a size where products should be nearly all (T 50, B 64, I and H 256)? Of cells without a
-//! recurrent product: how many times sooner is a step of one long sequence done (T 2048, B 1)? Each is measured in
-//! turns with the LSTM, so that a clock that drifts drifts for both.
+//! recurrent product: how many times sooner is a step of one long sequence done (T 2048, B 1)? That depends on
+//! whether the LSTM's recurrent weights fit into the near caches, so it is asked for I and H of 256, 512 and 1024.
+//! Each is measured in turns with the LSTM, so that a clock that drifts drifts for both.
 
 use super::shapes::{Shape, shape};
 use crate::args::{Lengths, Mode, Stages};
@@ -46,7 +47,7 @@ impl Contender {
     pub(crate) fn lstm(&self) -> Shape {
         match self.by {
             By::Rate => short(self.shape.mode, CellKind::Lstm),
-            By::Time => long(self.shape.mode, CellKind::Lstm),
+            By::Time => long(self.shape.mode, CellKind::Lstm, self.shape.hidden),
         }
     }
 }
@@ -55,17 +56,24 @@ fn short(mode: Mode, cell: CellKind) -> Shape {
     shape(mode, cell, [50, 64, 256, 256, 1])
 }
 
-fn long(mode: Mode, cell: CellKind) -> Shape {
-    shape(mode, cell, [2048, 1, 256, 256, 1])
+fn long(mode: Mode, cell: CellKind, units: usize) -> Shape {
+    shape(mode, cell, [2048, 1, units, units, 1])
 }
 
 /// All that is compared in this mode, training or inference.
 pub(crate) fn contenders(mode: Mode) -> Vec<Contender> {
     let cells = CellKind::ALL.into_iter().filter(|cell| *cell != CellKind::Lstm);
     let of_cell = |cell: CellKind| {
-        let by = if cell.recurrent_gates() == 0 { By::Time } else { By::Rate };
-        let shape = if by == By::Time { long(mode, cell) } else { short(mode, cell) };
-        Contender { name: cell.name().to_owned(), shape, by }
+        let name = cell.name();
+        if cell.recurrent_gates() > 0 {
+            return vec![Contender { name: name.to_owned(), shape: short(mode, cell), by: By::Rate }];
+        }
+        let of = |units| Contender {
+            name: format!("{name}, {units} units"),
+            shape: long(mode, cell, units),
+            by: By::Time,
+        };
+        [256, 512, 1024].map(of).to_vec()
     };
     let none = Stages::default();
     let in_both = [
@@ -96,7 +104,7 @@ pub(crate) fn contenders(mode: Mode) -> Vec<Contender> {
     let others = others.map(|(name, shape)| (name.to_owned(), shape));
     let options = staged.chain(others);
     let options = options.map(|(name, shape)| Contender { name, shape, by: By::Rate });
-    cells.map(of_cell).chain(options).collect()
+    cells.flat_map(of_cell).chain(options).collect()
 }
 
 /// What came out: a JSON line.

@@ -200,12 +200,14 @@ impl CellKind {
         cells::of_kind(self).peepholes
     }
 
-    /// The gate that keeps the old cell state and has weights of its own, if there is one.
-    pub fn forget_gate(self) -> Option<usize> {
+    /// The gate that decides how much of the old cell state is kept, if there is one, and the sign with which
+    /// its bias keeps more: where `f = 1 − i`, that is the input gate, and less of it.
+    pub fn forget_gate(self) -> Option<(usize, f64)> {
         match self {
-            Self::Lstm | Self::LstmPeephole | Self::LstmNiaf | Self::LstmNoaf => Some(1),
-            Self::LstmNog | Self::Slstm | Self::Sru | Self::SruProjected => Some(1),
-            Self::LstmNig | Self::Qrnn | Self::MinLstm => Some(0),
+            Self::Lstm | Self::LstmPeephole | Self::LstmNiaf | Self::LstmNoaf => Some((1, 1.0)),
+            Self::LstmNog | Self::Slstm | Self::Sru | Self::SruProjected => Some((1, 1.0)),
+            Self::LstmNig | Self::Qrnn | Self::MinLstm => Some((0, 1.0)),
+            Self::LstmCoupled | Self::LstmCoupledPeephole => Some((0, -1.0)),
             _ => None,
         }
     }

@@ -455,7 +455,7 @@ impl Config {
         let cell = self.model.cell;
         if cell.forget_gate().is_none() && starts.forget_bias != default.forget_bias {
             return Err(Error::usage(format!(
-                "initialise.forget_bias is {}, but the cell {} has no forget gate of its own; leave it \
+                "initialise.forget_bias is {}, but the cell {} has no forget gate; leave it \
                  out, or set model.cell to lstm or lstm-peephole",
                 starts.forget_bias,
                 cell.name()

@@ -47,7 +47,7 @@ struct Task {
     updates: u64,
     batch: usize,
     measures: u64,
-    rates: [f64; 3],
+    rates: [f64; 5],
 }
 
 const ADDING: Task = Task {
@@ -59,7 +59,7 @@ const ADDING: Task = Task {
     updates: 2500,
     batch: 32,
     measures: 0,
-    rates: [3e-3, 1e-2, 3e-2],
+    rates: [1e-3, 3e-3, 1e-2, 3e-2, 6e-2],
 };
 const ORDER: Task = Task {
     name: "temporal order, 100 to 110 steps",
@@ -70,7 +70,7 @@ const ORDER: Task = Task {
     updates: 1500,
     batch: 32,
     measures: 0,
-    rates: [1e-3, 3e-3, 1e-2],
+    rates: [1e-3, 3e-3, 1e-2, 3e-2, 6e-2],
 };
 const CHORALES: Task = Task {
     name: "JSB chorales",
@@ -81,7 +81,7 @@ const CHORALES: Task = Task {
     updates: 900,
     batch: 16,
     measures: 30,
-    rates: [1e-3, 3e-3, 1e-2],
+    rates: [1e-3, 3e-3, 1e-2, 3e-2, 6e-2],
 };
 
 pub(super) fn run(options: &Options<'_>) -> Result<Outcome> {
@@ -307,7 +307,7 @@ fn conditions(studied: &[Studied], options: &Options<'_>) -> Vec<(String, String
             "learning rate",
             "of each variant and task the best of three, by runs of a third of the updates on other samples",
         ),
-        ("start", "the same for all: orthogonal and Xavier, forget bias 1"),
+        ("start", "the same for all: orthogonal and Xavier, forget bias 1, for CIFG −1 of the input gate"),
         ("seeds", &seeds.to_string()),
         ("worse, better", &apart),
     ];

@@ -33,8 +33,8 @@ pub fn initialise(model: &mut Model<f32>, config: &InitialiseConfig, seed: u64) 
             Role::GateWeights => config.recurrent.fill(values, blocks(3), &mut rng)?,
             Role::InputBias(kind) => {
                 values.fill(0.0);
-                if let Some(gate) = kind.forget_gate() {
-                    add_to_gate(values, gate, kind.gates(), config.forget_bias)?;
+                if let Some((gate, sign)) = kind.forget_gate() {
+                    add_to_gate(values, gate, kind.gates(), sign * config.forget_bias)?;
                 }
             }
             Role::Gain => values.fill(1.0),
@@ -114,9 +114,9 @@ mod tests {
                         assert!(values.iter().all(|x| x.abs() <= bound && *x != 0.0));
                     }
                     Role::InputBias(_) => {
-                        let ones = values.iter().filter(|x| **x == 1.0).count();
-                        let open = if kind.forget_gate().is_some() { 8 } else { 0 };
-                        assert_eq!(ones, open, "{kind:?}");
+                        let open = kind.forget_gate().map_or(0.0, |(_, sign)| 8.0 * sign);
+                        assert_eq!(f64::from(values.iter().sum::<f32>()), open, "{kind:?}");
+                        assert!(values.iter().all(|x| [0.0, 1.0].contains(&x.abs())));
                     }
                     Role::Gain => assert!(values.iter().all(|x| *x == 1.0)),
                     Role::HeadBias => assert_eq!(values, [0.0, 3.0]),
