@@ -86,6 +86,16 @@ fn settings_that_do_not_exist() {
     set("model.hidden=many", &["model.hidden", "many"]);
     set("model.hidden", &["model.hidden", "="]);
     set("model.hidden=0", &["hidden"]);
+    set("model.sizes=[8, 0]", &["model.sizes", "layer 2"]);
+    let both = ["--set", "model.sizes=[8, 4]", "--set"];
+    for (other, words) in [
+        ("model.layers=3", ["model.sizes", "leave model.layers out"]),
+        ("model.hidden=3", ["model.sizes", "leave model.hidden out"]),
+        ("model.connection=residual", ["model.connection is residual", "one size"]),
+    ] {
+        let args = [&["train", "air.csv"][..], &both, &[other]].concat();
+        recurve(folder.path(), &args).refused(2, &words);
+    }
     set("model.cell=lstn", &["lstn", "lstm"]);
     fs::write(folder.path().join("run.toml"), "[train]\nepoch = 3\n").expect("room");
     let args = ["train", "air.csv", "--config", "run.toml"];

@@ -48,7 +48,8 @@ pub(crate) enum Memory {
 #[derive(Debug, Args)]
 #[command(after_help = BENCH_HELP)]
 pub(crate) struct Bench {
-    /// A named shape, or `all`; --list names them. `cells`: every cell and option beside the LSTM.
+    /// A named shape, or `all`; --list names them. `cells`: the cells with gates and every option beside the LSTM;
+    /// `scans`: the cells without a recurrent product beside it.
     #[arg(long, conflicts_with_all = ["cell", "steps", "batch", "input", "hidden", "layers", "bidirectional"])]
     pub(crate) preset: Option<String>,
     /// Print the named shapes and end.

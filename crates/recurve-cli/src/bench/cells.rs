@@ -47,7 +47,7 @@ impl Contender {
     pub(crate) fn lstm(&self) -> Shape {
         match self.by {
             By::Rate => short(self.shape.mode, CellKind::Lstm),
-            By::Time => long(self.shape.mode, CellKind::Lstm, self.shape.hidden),
+            By::Time => Shape { cell: CellKind::Lstm, ..self.shape },
         }
     }
 }
@@ -56,24 +56,26 @@ fn short(mode: Mode, cell: CellKind) -> Shape {
     shape(mode, cell, [50, 64, 256, 256, 1])
 }
 
-fn long(mode: Mode, cell: CellKind, units: usize) -> Shape {
-    shape(mode, cell, [2048, 1, units, units, 1])
+/// The cells without a recurrent product in this mode, training or inference.
+pub(crate) fn scans(mode: Mode) -> Vec<Contender> {
+    let of = |cell: CellKind| {
+        [256, 512, 1024].map(|units| Contender {
+            name: format!("{}, {units} units", cell.name()),
+            shape: shape(mode, cell, [2048, 1, units, units, 1]),
+            by: By::Time,
+        })
+    };
+    CellKind::ALL.into_iter().filter(|cell| cell.recurrent_gates() == 0).flat_map(of).collect()
 }
 
-/// All that is compared in this mode, training or inference.
-pub(crate) fn contenders(mode: Mode) -> Vec<Contender> {
-    let cells = CellKind::ALL.into_iter().filter(|cell| *cell != CellKind::Lstm);
-    let of_cell = |cell: CellKind| {
-        let name = cell.name();
-        if cell.recurrent_gates() > 0 {
-            return vec![Contender { name: name.to_owned(), shape: short(mode, cell), by: By::Rate }];
-        }
-        let of = |units| Contender {
-            name: format!("{name}, {units} units"),
-            shape: long(mode, cell, units),
-            by: By::Time,
-        };
-        [256, 512, 1024].map(of).to_vec()
+/// The cells with gates, and the options of a step, in this mode, training or inference.
+pub(crate) fn gates(mode: Mode) -> Vec<Contender> {
+    let gated = |cell: &CellKind| *cell != CellKind::Lstm && cell.recurrent_gates() > 0;
+    let cells = CellKind::ALL.into_iter().filter(gated);
+    let of_cell = |cell: CellKind| Contender {
+        name: cell.name().to_owned(),
+        shape: short(mode, cell),
+        by: By::Rate,
     };
     let none = Stages::default();
     let in_both = [
@@ -104,7 +106,7 @@ pub(crate) fn contenders(mode: Mode) -> Vec<Contender> {
     let others = others.map(|(name, shape)| (name.to_owned(), shape));
     let options = staged.chain(others);
     let options = options.map(|(name, shape)| Contender { name, shape, by: By::Rate });
-    cells.flat_map(of_cell).chain(options).collect()
+    cells.map(of_cell).chain(options).collect()
 }
 
 /// What came out: a JSON line.
@@ -122,4 +124,30 @@ pub(crate) struct Beside {
     pub(crate) quotient: f64,
     /// What it should be at least.
     pub(crate) wanted: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::in_turns;
+    use recurve_nn::Engine;
+
+    #[test]
+    fn cells_are_compared_with_an_lstm_of_their_size() {
+        for mode in [Mode::Train, Mode::Infer] {
+            let all: Vec<Contender> = gates(mode).into_iter().chain(scans(mode)).collect();
+            for cell in CellKind::ALL {
+                assert!(cell == CellKind::Lstm || all.iter().any(|one| one.shape.cell == cell));
+            }
+            for one in scans(mode) {
+                let shape = Shape { steps: 3, input: 5, hidden: 6, ..one.shape };
+                let small = Contender { shape, ..one };
+                assert_eq!(small.lstm(), Shape { cell: CellKind::Lstm, ..shape });
+                let engine = Engine::detect().expect("an instruction set");
+                let beside = in_turns(&small, engine, 0.0).expect("a sound shape");
+                let quotient = beside.values[1] / beside.values[0];
+                assert!((beside.quotient / quotient - 1.0).abs() < 0.02, "{beside:?}");
+            }
+        }
+    }
 }

@@ -10,6 +10,6 @@ mod measure;
 mod memory;
 mod shapes;
 
-pub(crate) use cells::{By, Contender, contenders};
+pub(crate) use cells::{By, Contender, gates, scans};
 pub(crate) use measure::{Measured, in_turns, measure, peak};
 pub(crate) use shapes::{PRESETS, Shape, preset};

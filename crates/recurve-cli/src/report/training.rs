@@ -34,10 +34,6 @@ pub(crate) fn write(folder: &RunFolder, report: &Report, took: Took) -> Result<(
 
 fn page(folder: &RunFolder, report: &Report, file: ModelFile, took: Took) -> Result<Page> {
     let model = &file.config().model;
-    let layers = match model.layers {
-        1 => "1 layer".to_owned(),
-        layers => format!("{layers} layers"),
-    };
     let data = file.data().path.display().to_string();
     let mut facts = vec![
         ("Task".to_owned(), report.task.to_string()),
@@ -45,10 +41,10 @@ fn page(folder: &RunFolder, report: &Report, file: ModelFile, took: Took) -> Res
         (
             "Model".to_owned(),
             format!(
-                "{}{}, {layers} of {} units",
+                "{}{}, {}",
                 if model.bidirectional { "bidirectional " } else { "" },
                 model.cell.name(),
-                model.hidden
+                model.shape()
             ),
         ),
         ("Weights".to_owned(), console::thousands(report.parameters as u64)),

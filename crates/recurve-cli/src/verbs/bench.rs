@@ -3,7 +3,7 @@
 use crate::args;
 use crate::args::{Memory, Mode};
 use crate::bench::{
-    By, Contender, Measured, PRESETS, Shape, contenders, in_turns, measure, peak, preset,
+    By, Contender, Measured, PRESETS, Shape, gates, in_turns, measure, peak, preset, scans,
 };
 use crate::console;
 use recurve_nn::{CellKind, Precision};
@@ -19,8 +19,10 @@ pub(crate) fn run(args: &args::Bench, json: bool) -> Result<()> {
         let text = format!("--seconds {}: expected a time from 0 to 86400", args.seconds);
         return Err(Error::usage(text));
     }
-    if args.preset.as_deref() == Some("cells") {
-        return cells(args, json);
+    match args.preset.as_deref() {
+        Some("cells") => return beside(args, gates, json),
+        Some("scans") => return beside(args, scans, json),
+        _ => {}
     }
     let shapes = shapes(args)?;
     for (_, shape) in &shapes {
@@ -75,7 +77,7 @@ fn shapes(args: &args::Bench) -> Result<Vec<(Option<String>, Shape)>> {
     let Some(shape) = preset(wanted) else {
         let names: Vec<&str> = PRESETS.iter().map(|(name, _)| *name).collect();
         return Err(Error::usage(format!(
-            "--preset {wanted}: no such shape; there are {}, all and cells",
+            "--preset {wanted}: no such shape; there are {}, all, cells and scans",
             names.join(", ")
         )));
     };
@@ -84,12 +86,12 @@ fn shapes(args: &args::Bench) -> Result<Vec<(Option<String>, Shape)>> {
     Ok(vec![(Some(wanted.clone()), shape)])
 }
 
-/// Every cell and option beside the LSTM.
-fn cells(args: &args::Bench, json: bool) -> Result<()> {
+/// Cells and options beside the LSTM.
+fn beside(args: &args::Bench, contenders: fn(Mode) -> Vec<Contender>, json: bool) -> Result<()> {
     if args.lengths.is_some() || args.memory == Memory::Low || args.mode == Some(Mode::Step) {
         return Err(Error::usage(
-            "--preset cells compares training and inference of whole batches; leave out --lengths, --memory \
-             and --mode step",
+            "--preset cells and --preset scans compare training and inference of whole batches; leave out \
+             --lengths, --memory and --mode step",
         ));
     }
     let modes = args.mode.map_or(vec![Mode::Train, Mode::Infer], |mode| vec![mode]);
@@ -99,7 +101,7 @@ fn cells(args: &args::Bench, json: bool) -> Result<()> {
     if !json {
         console::note(format!("{}, {}", engine.isa(), super::threads(engine.threads())));
         console::line(
-            "mode   cell or option            its rate or time     that of the LSTM  quotient  wanted",
+            "mode   cell or option                  its rate or time     that of the LSTM  quotient  wanted",
         )?;
     }
     let mut below = vec![];
@@ -114,7 +116,7 @@ fn cells(args: &args::Bench, json: bool) -> Result<()> {
         let (mode, name) = (format!("{:?}", beside.mode).to_lowercase(), &beside.name);
         let (quotient, wanted) = (beside.quotient, beside.wanted);
         console::line(format!(
-            "{mode:6} {name:22} {own:>9.1} {unit:9} {lstm:>10.1} {unit:9} {quotient:>8.2} {wanted:>7}"
+            "{mode:6} {name:28} {own:>9.1} {unit:9} {lstm:>10.1} {unit:9} {quotient:>8.2} {wanted:>7}"
         ))?;
         if quotient < wanted {
             below.push(format!("{name} ({mode}, {quotient:.2})"));

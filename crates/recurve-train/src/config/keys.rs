@@ -305,6 +305,7 @@ const KEYS: &[Key] = &[
     key("model.hidden", Whole, "units of each layer"),
     key("model.heads", Whole, "parts of the memory of an mlstm; they share out the units"),
     key("model.layers", Whole, "layers of the stack"),
+    key("model.sizes", Numbers, "units of each layer from the lowest, where they differ"),
     key(
         "model.bidirectional",
         Flag,

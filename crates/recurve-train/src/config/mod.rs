@@ -88,6 +88,9 @@ pub struct ModelConfig {
     pub heads: usize,
     /// Layers of the stack: `L`.
     pub layers: usize,
+    /// Units of each layer from the lowest, where they differ; `hidden` and `layers` then say nothing.
+    #[serde(default)]
+    pub sizes: Vec<usize>,
     /// Whether each layer also reads the window or sequence from its end; not for a language model,
     /// which would read the answer.
     pub bidirectional: bool,
@@ -295,6 +298,20 @@ pub(crate) fn adamw(learning_rate: f64, weight_decay: f64) -> OptimiserConfig {
     OptimiserConfig::AdamW(AdamW { learning_rate, weight_decay, ..AdamW::default() })
 }
 
+impl ModelConfig {
+    /// The layers of the stack in words: `2 layers of 64 units`.
+    pub fn shape(&self) -> String {
+        let s = |count: usize| if count == 1 { "" } else { "s" };
+        match self.sizes.as_slice() {
+            [] => format!("{} layer{} of {} units", self.layers, s(self.layers), self.hidden),
+            sizes => {
+                let list: Vec<String> = sizes.iter().map(usize::to_string).collect();
+                format!("{} layer{} of {} units", sizes.len(), s(sizes.len()), list.join(", "))
+            }
+        }
+    }
+}
+
 impl Config {
     /// The defaults of a task.
     pub fn of(task: Task) -> Self {
@@ -310,6 +327,7 @@ impl Config {
                 hidden: 64,
                 heads: 1,
                 layers: 1,
+                sizes: vec![],
                 bidirectional: false,
                 merge: Merge::Concat,
                 connection: Connection::Plain,
@@ -414,9 +432,39 @@ impl Config {
         for start in [starts.input, starts.recurrent, starts.embedding, starts.output] {
             start.validate()?;
         }
+        self.validate_sizes()?;
         self.validate_joins()?;
         self.validate_used()?;
         self.task().definition().validate(self)
+    }
+
+    /// An error where layers of sizes of their own meet a setting for layers of one size.
+    fn validate_sizes(&self) -> Result<()> {
+        let (model, default) = (&self.model, Self::of(self.task()).model);
+        let refuse = |text: String| Err(Error::usage(text));
+        if model.sizes.is_empty() {
+            return Ok(());
+        }
+        if let Some(layer) = model.sizes.iter().position(|size| *size == 0) {
+            return refuse(format!("model.sizes gives layer {} no units", layer + 1));
+        }
+        for (key, same) in [
+            ("model.hidden", model.hidden == default.hidden),
+            ("model.layers", model.layers == default.layers),
+        ] {
+            if !same {
+                return refuse(format!(
+                    "model.sizes says how large each layer is; leave {key} out"
+                ));
+            }
+        }
+        if model.connection != Connection::Plain {
+            return refuse(format!(
+                "model.connection is {}, which joins layers of one size; leave it or model.sizes out",
+                model.connection.name()
+            ));
+        }
+        Ok(())
     }
 
     /// An error where a way of joining or dropping is chosen and there is nothing to join or drop.

@@ -307,7 +307,10 @@ fn conditions(studied: &[Studied], options: &Options<'_>) -> Vec<(String, String
             "learning rate",
             "of each variant and task the best of three, by runs of a third of the updates on other samples",
         ),
-        ("start", "the same for all: orthogonal and Xavier, forget bias 1, for CIFG −1 of the input gate"),
+        (
+            "start",
+            "the same for all: orthogonal and Xavier, forget bias 1, for CIFG −1 of the input gate",
+        ),
         ("seeds", &seeds.to_string()),
         ("worse, better", &apart),
     ];

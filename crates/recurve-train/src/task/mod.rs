@@ -32,7 +32,7 @@ pub use tag::{SpanScores, TagOptions, TagReport, TagScores, TaggedWord, Tagger};
 pub use transcribe::{Alignment, BEAM, TranscribeReport, Transcriber, Transcription};
 pub use translate::{Attended, Search, TranslateReport, Translation, Translator};
 
-use crate::config::Config;
+use crate::config::{Config, ModelConfig};
 use crate::data::{Part, Position};
 use crate::error::{Error, Result};
 use crate::loss::LossValue;
@@ -221,11 +221,35 @@ fn short(value: f64) -> String {
     format!("{value:.*}", digits as usize)
 }
 
-/// The recurrent stack of a configuration, with what stands between it and the output.
+/// The recurrent layers of a configuration, with what stands between them and the output.
 fn stack(config: &Config, below: Description) -> Description {
     let model = &config.model;
-    let mut recurrent =
-        Recurrent::new(model.cell, model.hidden).layers(model.layers).bias(model.bias);
+    let dropped = |description: Description| match model.dropout {
+        0.0 => description,
+        rate if model.locked => description.locked_dropout(rate),
+        rate => description.dropout(rate),
+    };
+    let mut description = match model.sizes.split_first() {
+        None => below.recurrent(recurrent(model, model.hidden, model.layers)),
+        Some((first, others)) => {
+            let lowest = below.recurrent(recurrent(model, *first, 1));
+            others
+                .iter()
+                .fold(lowest, |below, size| dropped(below).recurrent(recurrent(model, *size, 1)))
+        }
+    };
+    if let Some(pooling) = model.pooling {
+        description = description.pool(pooling);
+    }
+    if model.layer_norm {
+        description = description.layer_norm();
+    }
+    dropped(description)
+}
+
+/// Layers of one size, as a configuration wants them.
+fn recurrent(model: &ModelConfig, hidden: usize, layers: usize) -> Recurrent {
+    let mut recurrent = Recurrent::new(model.cell, hidden).layers(layers).bias(model.bias);
     let above_zero = |clip: f64| Some(clip).filter(|clip| *clip > 0.0);
     recurrent = Recurrent {
         heads: model.heads,
@@ -240,28 +264,16 @@ fn stack(config: &Config, below: Description) -> Description {
         candidate_dropout: model.candidate_dropout,
         ..recurrent
     };
-    if model.layers > 1 {
+    if layers > 1 {
         recurrent = Recurrent { dropout: model.dropout, locked: model.locked, ..recurrent };
     }
     if model.bidirectional {
         recurrent = recurrent.bidirectional().merge(model.merge);
     }
-    recurrent = recurrent
+    recurrent
         .connection(model.connection)
         .initial(model.initial)
-        .weight_dropout(model.weight_dropout);
-    let mut description = below.recurrent(recurrent);
-    if let Some(pooling) = model.pooling {
-        description = description.pool(pooling);
-    }
-    if model.layer_norm {
-        description = description.layer_norm();
-    }
-    match model.dropout {
-        0.0 => description,
-        rate if model.locked => description.locked_dropout(rate),
-        rate => description.dropout(rate),
-    }
+        .weight_dropout(model.weight_dropout)
 }
 
 /// The CSV that `write` writes.

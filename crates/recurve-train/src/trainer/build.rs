@@ -109,11 +109,9 @@ impl Trainer {
         let schedule = Schedule::new(config.schedule, config.optimiser.learning_rate(), steps)?;
         let stopping = EarlyStopping::new(config.stopping)?;
         notes.push(format!(
-            "{} of {} units, {} layer{}: {} weights; {} batches of {} {} in an epoch",
+            "{}, {}: {} weights; {} batches of {} {} in an epoch",
             config.model.cell.name(),
-            config.model.hidden,
-            config.model.layers,
-            if config.model.layers == 1 { "" } else { "s" },
+            config.model.shape(),
             model.values().len(),
             learner.batches(),
             config.train.batch,
