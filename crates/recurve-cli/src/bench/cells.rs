@@ -140,7 +140,7 @@ mod tests {
                 assert!(cell == CellKind::Lstm || all.iter().any(|one| one.shape.cell == cell));
             }
             for one in scans(mode) {
-                let shape = Shape { steps: 3, input: 5, hidden: 6, ..one.shape };
+                let shape = Shape { steps: 3, input: 6, hidden: 6, ..one.shape };
                 let small = Contender { shape, ..one };
                 assert_eq!(small.lstm(), Shape { cell: CellKind::Lstm, ..shape });
                 let engine = Engine::detect().expect("an instruction set");
