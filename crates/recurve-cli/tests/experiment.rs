@@ -82,14 +82,41 @@ fn the_variants_of_an_lstm_stand_beside_it() {
     }
 }
 
+/// A first look at how many sequences the tasks of the first papers take: the easy ones are solved.
+#[test]
+fn easy_tasks_with_a_long_lag_are_solved_at_once() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let args = ["experiment", "long-lag", "--quick", "--seeds", "1", "--json"];
+    let told = recurve(folder.path(), &args).done().json();
+    let rows = told["tables"][0]["rows"].as_array().expect("rows");
+    assert_eq!((rows.len(), &rows[0][3]), (10, &"74000".into()));
+    let solved = rows.iter().filter(|row| row[1] != "none").count();
+    assert!(solved >= 1, "{rows:?}");
+    let findings = told["findings"].to_string();
+    assert!(
+        findings.contains("embedded Reber grammar") && findings.contains("published"),
+        "{findings}"
+    );
+    let refused = ["reproduce", "long-lag", "--set", "train.epochs=1"];
+    recurve(folder.path(), &refused).refused(2, &["long-lag", "--set"]);
+    assert!(recurve(folder.path(), &["reproduce"]).done().out.contains("long-lag"));
+}
+
 #[test]
 fn all_experiments_are_listed_and_others_refused() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let run = |args: &[&str]| recurve(folder.path(), args);
     let listed = run(&["experiment", "--list"]).done().out;
-    for name in
-        ["agreement", "vanishing", "lags", "bidirectional", "depth", "forget-bias", "gates-off"]
-    {
+    for name in [
+        "agreement",
+        "vanishing",
+        "lags",
+        "bidirectional",
+        "depth",
+        "forget-bias",
+        "gates-off",
+        "long-lag",
+    ] {
         assert!(listed.lines().any(|line| line.starts_with(name)), "{name}: {listed}");
     }
     let lines = run(&["experiment", "--list", "--json"]).done().out;

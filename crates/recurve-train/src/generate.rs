@@ -8,10 +8,12 @@
 
 mod agreement;
 mod brackets;
+mod classic;
 mod context;
 
 pub use agreement::{Agreement, SentenceBatch};
 pub use brackets::{BracketBatch, Brackets};
+pub use classic::{Counting, EmbeddedReber, StringBatch, TwoSequences, TwoSequencesBatch};
 pub use context::{Context, ContextBatch, Side};
 
 use rand::{RngExt, SeedableRng};
@@ -127,6 +129,12 @@ impl TemporalOrder {
     /// Experiment 6b: three symbols, eight classes, 100 to 110 steps.
     pub fn three_symbols(seed: u64) -> Self {
         Self { lengths: (100, 110), windows: vec![(10, 20), (33, 43), (66, 76)], seed }
+    }
+
+    /// Four symbols, sixteen classes, 100 to 110 steps; harder than those of the paper.
+    pub fn four_symbols(seed: u64) -> Self {
+        let windows = vec![(10, 20), (30, 40), (50, 60), (70, 80)];
+        Self { lengths: (100, 110), windows, seed }
     }
 
     /// The number of classes.

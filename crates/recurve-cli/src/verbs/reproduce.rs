@@ -3,11 +3,13 @@
 use super::train::{self, Done};
 use crate::{args, console};
 use recurve_train::error::{Error, Result};
+use recurve_train::experiment::{Lag, Options, lags};
 use recurve_train::registry;
 use recurve_train::registry::reproduce::{self, Judged, Reproduction};
 use recurve_train::registry::suites::{SUITES, Suite};
 use recurve_train::task::{Evaluation, Forecaster};
 use std::path::PathBuf;
+use std::time::Instant;
 
 /// What one training, or several that are averaged, came to.
 struct Made {
@@ -30,8 +32,13 @@ pub(crate) fn run(args: &args::Reproduce, json: bool) -> Result<u8> {
             let goals = [suite.goals.0, suite.goals.1].map(console::number);
             rows.push([&[suite.name.to_owned(), suite.measure.to_owned()][..], &goals].concat());
         }
+        let lags = [LONG_LAG, "sequences until each of ten tasks is solved", "all", "fewer"];
+        rows.push(lags.map(str::to_owned).to_vec());
         return console::columns(&rows).iter().try_for_each(console::line).map(|()| 0);
     };
+    if name == LONG_LAG {
+        return long_lags(args, json).map(|()| 0);
+    }
     if let Some(suite) = SUITES.iter().find(|suite| suite.name == name) {
         return all_of(suite, args, json);
     }
@@ -50,6 +57,50 @@ pub(crate) fn run(args: &args::Reproduce, json: bool) -> Result<u8> {
         last = Some((one, made));
     }
     Ok(0)
+}
+
+/// The long-lag tasks of the first papers, whose samples are made.
+const LONG_LAG: &str = "long-lag";
+/// From how many seeds each is learned.
+const SEEDS: u64 = 3;
+
+/// Learns every task with a long lag, and tells how many sequences it took beside what it took then.
+fn long_lags(args: &args::Reproduce, json: bool) -> Result<()> {
+    if !args.set.is_empty() || args.threads.threads.is_some() {
+        return Err(Error::usage(
+            "long-lag trains many small networks side by side, whose settings are its own; leave --set and \
+             --threads out",
+        ));
+    }
+    let watch = |line: &str| {
+        if !args.quiet {
+            console::note(line);
+        }
+    };
+    let get = |name: &str| registry::get(name, &args.data, super::data::mirror().as_deref());
+    let started = Instant::now();
+    let lags = lags(&Options { seeds: SEEDS, quick: false, watch: &watch, get: &get })?;
+    let seconds = started.elapsed().as_secs_f64();
+    let solved = lags.iter().filter(|lag| lag.sequences.is_some()).count();
+    let compared: Vec<&Lag> = lags.iter().filter(|lag| lag.published.is_some()).collect();
+    let fewer = compared
+        .iter()
+        .filter(|lag| lag.sequences.is_some_and(|own| Some(own) < lag.published))
+        .count();
+    if json {
+        return console::json(&serde_json::json!({
+            "name": LONG_LAG, "tasks": lags, "solved": solved, "fewer": fewer, "seconds": seconds,
+        }));
+    }
+    for lag in &lags {
+        console::line(lag.words())?;
+    }
+    console::line(format!(
+        "{LONG_LAG} · {solved} of {} tasks solved · fewer sequences than published in {fewer} of {} · {}",
+        lags.len(),
+        compared.len(),
+        console::took(seconds)
+    ))
 }
 
 fn train_one(

@@ -17,6 +17,7 @@ mod forget_bias;
 mod gates_off;
 mod lags;
 pub mod learner;
+mod long_lag;
 pub mod outcome;
 pub mod problem;
 mod study;
@@ -24,6 +25,7 @@ mod tasks;
 mod vanishing;
 
 pub use learner::{Subject, Trained, Training};
+pub use long_lag::{Lag, lags};
 pub use outcome::Outcome;
 pub use problem::Problem;
 
@@ -62,7 +64,7 @@ impl Options<'_> {
 }
 
 /// All experiments.
-pub const ALL: [Experiment; 7] = [
+pub const ALL: [Experiment; 8] = [
     Experiment {
         name: "agreement",
         question: "Over how many words does a network know which verb, which language must follow?",
@@ -93,6 +95,11 @@ pub const ALL: [Experiment; 7] = [
         name: "gates-off",
         question: "Which parts of an LSTM matter: what happens when each is taken away?",
         run: gates_off::run,
+    },
+    Experiment {
+        name: "long-lag",
+        question: "How many sequences does it take to solve the tasks of the first papers on the LSTM?",
+        run: long_lag::run,
     },
 ];
 
