@@ -62,3 +62,73 @@ fn words_and_subwords_are_learned_and_written() {
         ["train", "t.txt", "--quiet", "--set", "data.vocabulary=words", "--set", "data.pieces=9"];
     recurve(here, &few).refused(2, &["data.pieces", "256 bytes"]);
 }
+
+/// A model of sentences about one animal, and a text whose last part is about another.
+#[test]
+fn a_test_part_learning_while_it_is_measured_and_the_likeliest_text() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let here = folder.path();
+    let line = |at: usize| {
+        let animal = if at < 240 { ["cat", "dog"][at * at % 2] } else { "zebra" };
+        format!("the {animal} {} here\n", ["sat", "ran", "was"][(at * at + at / 7) % 3])
+    };
+    // Every letter is known from the start.
+    let text: String = "the zebra was here\n".to_owned() + &(0..300).map(line).collect::<String>();
+    fs::write(here.join("t.txt"), &text).expect("room");
+    let set = [
+        "data.test=0.2",
+        "train.epochs=6",
+        "model.hidden=24",
+        "model.layers=1",
+        "train.batch=8",
+        "train.steps=16",
+    ];
+    let set: Vec<&str> = set.iter().flat_map(|set| ["--set", set]).collect();
+    let train = ["train", "t.txt", "--name", "t", "--quiet", "--json"];
+    let told = recurve(here, &[&train[..], &set].concat()).done().json();
+    let nats = |told: &serde_json::Value| told["nats"].as_f64().expect("a number");
+    let own = &told["evaluation"];
+    let characters = text.chars().count();
+    assert_eq!(own["part"], "test");
+    assert_eq!(own["tokens"], characters - (characters as f64 * 0.8) as usize);
+    let eval = |args: &[&str]| recurve(here, &[&["eval", "runs/t", "--json"], args].concat());
+    assert_eq!(nats(&eval(&[]).done().json()), nats(own));
+    let before = eval(&["--part", "validation"]).done().json();
+    assert!(
+        nats(&before) < nats(own),
+        "the last part is about what was hardly seen: {before} {own}"
+    );
+    // Without a step it is the measure as it was; with one, what comes again is expected.
+    let still = eval(&["--dynamic", "0", "--decay", "0"]).done().json();
+    assert!((nats(&still) - nats(own)).abs() < 1e-4, "{still} {own}");
+    let learned = eval(&["--dynamic", "3e-4"]).done().json();
+    assert!(nats(&learned) < 0.9 * nats(own), "{learned} {own}");
+    assert_eq!(eval(&["--dynamic", "3e-4", "--threads", "1"]).done().json(), learned);
+    assert_eq!(nats(&eval(&[]).done().json()), nats(own), "nothing is kept");
+    let other = eval(&["t.txt", "--dynamic", "3e-4"]).done().json();
+    assert_eq!((&other["part"], &other["tokens"]), (&"all".into(), &(characters - 1).into()));
+    eval(&["--dynamic=-1"]).refused(2, &["rate", "-1"]);
+    let alone = eval(&["--decay", "0.1"]);
+    assert!(alone.code == 2 && alone.err.contains("--dynamic"), "{alone:?}");
+    eval(&["--dynamic", "1e-4", "--segment", "0"]).refused(2, &["segment"]);
+    // A wide beam finds a text that is at least as likely as the careful one.
+    let likeliest = |beam: &str| {
+        let args = ["generate", "runs/t", "-p", "the ", "-n", "12", "--beam", beam, "--json"];
+        recurve(here, &args).done().json()
+    };
+    let (one, many) = (likeliest("1"), likeliest("20"));
+    let careful = ["generate", "runs/t", "-p", "the ", "-n", "12", "-t", "0", "--json"];
+    assert_eq!(recurve(here, &careful).done().json()["text"], one["text"]);
+    let log = |told: &serde_json::Value| told["log_probability"].as_f64().expect("a number");
+    assert!(log(&many) >= log(&one) && log(&many) < 0.0, "{many} {one}");
+    let plain = recurve(here, &["generate", "runs/t", "-p", "the ", "-n", "12", "--beam", "20"]);
+    assert_eq!(plain.done().out, format!("the {}\n", many["text"].as_str().expect("a text")));
+    recurve(here, &["generate", "runs/t", "-p", "the ", "-n", "12", "--beam", "20", "-o", "o.txt"])
+        .done();
+    assert_eq!(fs::read_to_string(here.join("o.txt")).expect("a file").len(), 16);
+    let both = recurve(here, &["generate", "runs/t", "--beam", "3", "--seed", "2"]);
+    assert!(
+        both.code == 2 && both.err.contains("--beam") && both.err.contains("--seed"),
+        "{both:?}"
+    );
+}

@@ -176,7 +176,7 @@ fn eval_measures_the_held_out_part_or_another_file() {
     let validation = ["eval", "runs/play", "--part", "validation", "--json"];
     assert_eq!(recurve(trained(), &validation).done().json(), told);
     recurve(trained(), &["eval", "runs/play", "--part", "test"])
-        .refused(2, &["model.safetensors", "a text has no test part", "validation"]);
+        .refused(2, &["model.safetensors", "without a test part", "data.test"]);
 }
 
 #[test]

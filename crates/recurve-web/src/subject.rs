@@ -209,7 +209,7 @@ fn own_text(
     let DataConfig::Language(options) = &file.config().data else {
         return Err(Error::usage("the model is not a language model"));
     };
-    let text = Text::read_with(&path, vocabulary, options.validation)?;
+    let text = Text::read_with(&path, vocabulary, (options.validation, options.test))?;
     Ok((text.tokens().to_vec(), text.train().len()))
 }
 

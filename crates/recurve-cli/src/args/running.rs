@@ -22,7 +22,7 @@ pub(crate) enum Part {
     HeldOut,
     /// The part that chose the model.
     Validation,
-    /// The part that was looked at once, at the end; forecasts only.
+    /// The part that was looked at once, at the end.
     Test,
     /// Everything.
     All,
@@ -39,6 +39,15 @@ pub(crate) struct Eval {
     /// For a part other than all, DATA must be the training data, wherever it lies now.
     #[arg(long, value_enum)]
     pub(crate) part: Option<Part>,
+    /// Let a language model go on learning from what it is measured on, with this rate; 0.0001 is usual.
+    #[arg(long, value_name = "RATE")]
+    pub(crate) dynamic: Option<f64>,
+    /// How far weights go back to where they began after each segment of --dynamic.
+    #[arg(long, value_name = "SHARE", requires = "dynamic", default_value_t = 0.002)]
+    pub(crate) decay: f64,
+    /// Tokens of a segment of --dynamic.
+    #[arg(long, value_name = "N", requires = "dynamic", default_value_t = 20)]
+    pub(crate) segment: usize,
     #[command(flatten)]
     pub(crate) threads: Threads,
 }
@@ -85,12 +94,13 @@ pub(crate) struct Backtest {
 pub(crate) struct Generate {
     /// A run folder, such as runs/latest, or a model.safetensors.
     pub(crate) run: PathBuf,
-    /// What the text begins with; a new line if absent.
+    /// What the text begins with; a new line if absent. Of music frames between commas, notes between
+    /// blanks: "60 64 67, 62 65".
     #[arg(long, short)]
     pub(crate) prompt: Option<String>,
-    /// How many characters (bytes, for a model of bytes) to write.
-    #[arg(long, short = 'n', default_value_t = 500)]
-    pub(crate) length: usize,
+    /// How many tokens or frames to write; 500 tokens or 64 frames if absent.
+    #[arg(long, short = 'n', value_name = "N")]
+    pub(crate) length: Option<usize>,
     /// Below 1 the likely becomes likelier, above 1 all becomes more alike; 0 always takes the likeliest.
     #[arg(long, short, default_value_t = 0.8, allow_negative_numbers = true)]
     pub(crate) temperature: f64,
@@ -100,9 +110,16 @@ pub(crate) struct Generate {
     /// Draw from the likeliest that together have probability P only.
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     pub(crate) top_p: Option<f64>,
-    /// The same seed writes the same text.
+    /// The same seed writes the same.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
+    /// Write the likeliest text instead of drawing one, keeping N beginnings at every token.
+    #[arg(long, value_name = "N", conflicts_with_all = ["temperature", "top_k", "top_p", "seed"], value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) beam: Option<u32>,
+    /// Write to this file instead of standard output; music whose name ends in .mid as MIDI, else as a
+    /// piano roll in JSON.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) threads: Threads,
 }

@@ -17,8 +17,8 @@ pub(super) fn whole(
     file: ModelFile,
 ) -> Result<(Vec<Section>, Vec<String>)> {
     let held_out = match &file.config().data {
-        DataConfig::Language(options) => options.validation,
-        _ => 0.0,
+        DataConfig::Language(options) => (options.validation, options.test),
+        _ => (0.0, 0.0),
     };
     let model = LanguageModel::of(file)?;
     let path = model.file().data().locate(None)?;

@@ -13,6 +13,7 @@ mod forecast;
 mod language;
 mod numbers;
 mod page;
+mod rolls;
 mod tags;
 mod texts;
 mod training;

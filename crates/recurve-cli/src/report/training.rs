@@ -2,7 +2,7 @@
 
 use super::chart::{Chart, Line, Look, whole};
 use super::page::{Block, Figure, Page, Section};
-use super::{alarms, classes, forecast, language, numbers, tags, texts, translations};
+use super::{alarms, classes, forecast, language, numbers, rolls, tags, texts, translations};
 use crate::console;
 use recurve_train::error::Result;
 use recurve_train::model_file::ModelFile;
@@ -77,6 +77,7 @@ fn page(folder: &RunFolder, report: &Report, file: ModelFile, took: Took) -> Res
         Evaluation::Transcribe(result) => texts::whole(result, &file),
         Evaluation::Translate(result) => translations::whole(result, &file),
         Evaluation::Detect(result) => alarms::whole(result, &file)?,
+        Evaluation::Music(result) => rolls::whole(result, file)?,
     };
     sections.push(training(folder, report)?);
     sections.push(Section {
@@ -285,6 +286,12 @@ pub(crate) fn commands(run: &str, evaluation: &Evaluation) -> Vec<(String, &'sta
             (format!("recurve stream {run}"), "an answer for every line of standard input"),
             (format!("recurve detect {run} new.csv"), "the alarms of a file"),
             (format!("recurve predict {run} new.csv"), "what was expected of every row"),
+            (format!("recurve eval {run}"), "these measures again"),
+        ],
+        Evaluation::Music(_) => vec![
+            (format!("recurve generate {run} -o new.mid"), "a new piece to listen to"),
+            (format!("recurve generate {run} --prompt \"60 64 67\""), "a piece that begins so"),
+            (format!("recurve predict {run} other.json"), "how well other pieces were expected"),
             (format!("recurve eval {run}"), "these measures again"),
         ],
     }

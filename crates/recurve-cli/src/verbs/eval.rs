@@ -3,7 +3,8 @@
 use crate::args::{self, Part};
 use crate::console;
 use recurve_train::data;
-use recurve_train::error::Result;
+use recurve_train::error::{Error, Result};
+use recurve_train::task::{DynamicOptions, Evaluation, LanguageModel};
 
 /// Measures a model and tells.
 pub(crate) fn run(args: &args::Eval, json: bool) -> Result<()> {
@@ -13,8 +14,20 @@ pub(crate) fn run(args: &args::Eval, json: bool) -> Result<()> {
         (Some(Part::Test), _) => Some(data::Part::Test),
         (Some(Part::All), _) | (None, Some(_)) => Some(data::Part::All),
     };
-    let mut model = super::load(&args.run, args.threads)?;
-    let evaluation = model.evaluate(part, args.data.as_deref())?;
+    let evaluation = match args.dynamic {
+        Some(rate) => {
+            let options = DynamicOptions { rate, decay: args.decay, steps: args.segment };
+            let model = LanguageModel::load(&args.run)?.with_threads(super::count(args.threads))?;
+            if args.data.is_some() && part != Some(data::Part::All) {
+                return Err(Error::usage(
+                    "--dynamic measures a part of the data of the training, or all of another file; leave \
+                     DATA or --part out",
+                ));
+            }
+            Evaluation::Language(model.evaluate_dynamically(part, args.data.as_deref(), options)?)
+        }
+        None => super::load(&args.run, args.threads)?.evaluate(part, args.data.as_deref())?,
+    };
     if json {
         return console::json(&evaluation);
     }

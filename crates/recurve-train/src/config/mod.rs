@@ -140,6 +140,9 @@ pub struct ModelConfig {
     /// The probability of dropout of candidates.
     #[serde(default)]
     pub candidate_dropout: f64,
+    /// The probability of dropout of what is read; music only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_dropout: Option<f64>,
     /// The probability that a token has no vector for a batch; language models only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embedding_dropout: Option<f64>,
@@ -230,6 +233,9 @@ pub struct TrainConfig {
     /// only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduled_sampling: Option<f64>,
+    /// The most semitones by which a piece is shifted in an epoch; music only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transpose: Option<usize>,
 }
 
 /// The numbers that matrix products multiply in training.
@@ -345,6 +351,7 @@ impl Config {
                 zoneout_cell: 0.0,
                 recurrent_dropout: 0.0,
                 candidate_dropout: 0.0,
+                input_dropout: None,
                 embedding_dropout: None,
                 layer_norm: false,
                 pooling: Some(Pooling::Last),
@@ -370,6 +377,7 @@ impl Config {
                 log_steps: 100,
                 tensorboard: false,
                 scheduled_sampling: None,
+                transpose: None,
             },
             optimiser: adamw(2e-3, 1e-2),
             schedule: ScheduleConfig::Cosine { warmup_steps: 0, final_factor: 0.01 },
@@ -405,6 +413,7 @@ impl Config {
             ("model.dropout", self.model.dropout, 0.0..1.0),
             ("model.weight_dropout", self.model.weight_dropout, 0.0..1.0),
             ("model.embedding_dropout", self.model.embedding_dropout.unwrap_or(0.0), 0.0..1.0),
+            ("model.input_dropout", self.model.input_dropout.unwrap_or(0.0), 0.0..1.0),
             ("model.clip_state", self.model.clip_state, 0.0..1e9),
             ("model.projection_clip", self.model.projection_clip, 0.0..1e9),
             ("model.zoneout", self.model.zoneout, 0.0..1.0),

@@ -1,7 +1,7 @@
 //! What kind of file this is, judged by its content; the extension only breaks ties.
 //!
 //! Files of sequences with classes say so themselves: the `.ts` files of the UCR/UEA archive, tables with a
-//! column `label` or `class`, folders of sound. A table is lines that a separator cuts evenly, with numbers in them, and is to be forecast. Everything else that can be
+//! column `label` or `class`, folders of sound, JSON of piano rolls. A table is lines that a separator cuts evenly, with numbers in them, and is to be forecast. Everything else that can be
 //! read is text. Well-known binary formats are refused by name, with what to do instead.
 
 use super::table::{evenness, guess_separator, is_number};
@@ -58,8 +58,20 @@ pub fn guess(path: &Path) -> Result<Guess> {
         let reasons = vec![format!("its name ends in .{tagged}")];
         return Ok(Guess { task: Task::Tag, reasons });
     }
+    if extension.as_deref() == Some("json") && is_rolls(head) {
+        let reasons = vec!["lists of pieces of frames of notes".to_owned()];
+        return Ok(Guess { task: Task::Music, reasons });
+    }
     let table_name = matches!(extension.as_deref(), Some("csv" | "tsv" | "tab"));
     Ok(judge(&String::from_utf8_lossy(head), table_name))
+}
+
+/// Whether JSON begins as piano rolls do: lists in lists in lists, perhaps under the name of a part.
+fn is_rolls(head: &[u8]) -> bool {
+    let dense: Vec<u8> =
+        head.iter().copied().filter(|b| !b.is_ascii_whitespace()).take(20).collect();
+    let starts: [&[u8]; 4] = [b"[[[", b"{\"train\":[[[", b"{\"valid\":[[[", b"{\"test\":[[["];
+    starts.iter().any(|start| dense.starts_with(start))
 }
 
 fn judge(head: &str, table_name: bool) -> Guess {
@@ -140,6 +152,20 @@ mod tests {
             ("class;a;b\n1;2;3\n2;3;4\n", false, Task::Classify),
         ] {
             assert_eq!(judge(head, table_name).task, task, "{head:?}");
+        }
+    }
+
+    #[test]
+    fn rolls_are_told_from_other_json() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.json");
+        for (text, task) in [
+            ("{\"train\": [\n[[60], [62]]]}", Task::Music),
+            ("[ [ [60], [] ] ]", Task::Music),
+            ("{\"name\": \"train\"}", Task::Language),
+        ] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(guess(&path).unwrap().task, task, "{text}");
         }
     }
 

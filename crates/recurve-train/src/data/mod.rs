@@ -1,13 +1,13 @@
 //! From a file to batches: what the trainer learns from and what it is measured on.
 //!
-//! There are three paths. *Tables to windows*: a CSV file becomes a [`Table`] of named columns; a
+//! There are four paths. *Tables to windows*: a CSV file becomes a [`Table`] of named columns; a
 //! [`DataPlan`] fixes, before anything is trained, which columns are read, how they are transformed
 //! and scaled, where the chronological split lies and how long the windows are; a [`Series`] is a
 //! table read by a plan, and cuts windows, targets and rolling evaluation origins. *Text to tokens*:
 //! a [`Text`] is a file read by a [`Vocabulary`] of characters or bytes, and [`Lanes`] cut it into
 //! contiguous batches for truncated backpropagation through time. *Sequences with answers*: a [`Source`]
 //! finds separate sequences and their classes, numbers or texts in tables, `.ts` files or sound, and an
-//! [`Encoder`] makes them what a model reads.
+//! [`Encoder`] makes them what a model reads. *Music to frames*: [`Rolls`] are pieces as notes that sound together.
 //!
 //! The plan and the vocabulary are serialised into the checkpoint, so a trained model reads new data
 //! exactly as it read the old. What is guessed can be said aloud and changed; what is wrong is
@@ -24,6 +24,7 @@ mod order;
 mod panel;
 mod pieces;
 mod plan;
+mod rolls;
 mod sequences;
 mod series;
 mod statistics;
@@ -43,6 +44,7 @@ pub use order::{Position, shuffled};
 pub use panel::Panel;
 pub use pieces::Pieces;
 pub use plan::{Calendar, Channel, DataPlan, Part, SeriesPlan, Split, TimeColumn};
+pub use rolls::{KEYS, LOWEST, Roll, RollOptions, RollReader, Rolls, midi};
 pub use sequences::{
     AudioFeatures, ClassWeights, Encoder, InputChannel, Layout, Raw, Sequence, SequenceOptions,
     Sequences, Source, Spectrum, Wanted, drawn, parts,
@@ -57,6 +59,7 @@ pub use words::{TokenKind, UNKNOWN, Words};
 
 pub(crate) use conll::folded;
 pub(crate) use plan::time_column;
+pub(crate) use rolls::strike;
 pub(crate) use sequences::{Inputs, Side, sound};
 pub(crate) use statistics::mean_and_deviation;
 pub(crate) use table::{is_missing, shown};

@@ -1,8 +1,9 @@
 //! A text file as tokens, split into what trains and what validates.
 //!
 //! The vocabulary is built from the whole file, so that the validation part has no unknown
-//! character; words and pieces of words are those of the training part. The model learns from the training part only. The validation part is the last
-//! fraction of the tokens, as they stand.
+//! character; words and pieces of words are those of the training part. The model learns from the training part
+//! only, the first tokens as they stand. The validation part follows it and chooses the epoch; the test part, where
+//! there is one, is the last fraction.
 
 use super::pieces::Pieces;
 use super::vocabulary::{Vocabulary, VocabularyKind};
@@ -19,13 +20,21 @@ pub struct TextOptions {
     /// Tokens of a vocabulary of words or subwords, the 256 bytes among them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pieces: Option<usize>,
-    /// The last fraction of the text, which validates; from 0 to below 1.
+    /// The fraction of the text that validates, the last but for the test part; from 0 to below 1.
     pub validation: f64,
+    /// The last fraction of the text, which is looked at once; 0 for none.
+    #[serde(skip_serializing_if = "is_none")]
+    pub test: f64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_none(fraction: &f64) -> bool {
+    *fraction == 0.0
 }
 
 impl Default for TextOptions {
     fn default() -> Self {
-        Self { vocabulary: None, pieces: None, validation: 0.1 }
+        Self { vocabulary: None, pieces: None, validation: 0.1, test: 0.0 }
     }
 }
 
@@ -38,6 +47,7 @@ pub struct Text {
     vocabulary: Vocabulary,
     tokens: Vec<u32>,
     trained: usize,
+    validated: usize,
 }
 
 impl Text {
@@ -76,7 +86,8 @@ impl Text {
             (Some(kind @ (VocabularyKind::Words | VocabularyKind::Subwords)), Ok(text)) => {
                 let text = text.strip_prefix('\u{feff}').unwrap_or(text);
                 let count = options.pieces.unwrap_or(PIECES);
-                let mut end = (text.len() as f64 * (1.0 - options.validation)) as usize;
+                let mut end =
+                    (text.len() as f64 * (1.0 - options.validation - options.test)) as usize;
                 while !text.is_char_boundary(end) {
                     end -= 1;
                 }
@@ -97,15 +108,15 @@ impl Text {
                 (Vocabulary::Bytes, bytes.iter().map(|&byte| u32::from(byte)).collect())
             }
         };
-        Self::split(name, vocabulary, tokens, options.validation)
+        Self::split(name, vocabulary, tokens, (options.validation, options.test))
     }
 
-    /// Reads a file with the vocabulary of a trained model.
+    /// Reads a file with the vocabulary of a trained model; `parts` are the fractions that validate and test.
     ///
     /// # Errors
     ///
     /// As [`read`](Self::read), or the file holds a character the model does not know.
-    pub fn read_with(path: &Path, vocabulary: &Vocabulary, validation: f64) -> Result<Self> {
+    pub fn read_with(path: &Path, vocabulary: &Vocabulary, parts: (f64, f64)) -> Result<Self> {
         let name = path.display().to_string();
         let bytes = super::read_bytes(path)?;
         let tokens = match vocabulary {
@@ -115,30 +126,38 @@ impl Text {
                 vocabulary.encode(&name, text.strip_prefix('\u{feff}').unwrap_or(text))?
             }
         };
-        Self::split(&name, vocabulary.clone(), tokens, validation)
+        Self::split(&name, vocabulary.clone(), tokens, parts)
     }
 
     fn split(
         name: &str,
         vocabulary: Vocabulary,
         tokens: Vec<u32>,
-        validation: f64,
+        (validation, test): (f64, f64),
     ) -> Result<Self> {
-        if !(0.0..1.0).contains(&validation) {
+        for (name, part) in [("validation", validation), ("test", test)] {
+            if !(0.0..1.0).contains(&part) {
+                return Err(Error::usage(format!(
+                    "`{name}` is {part}, expected a fraction from 0 to below 1"
+                )));
+            }
+        }
+        let share = |part: f64| (tokens.len() as f64 * (1.0 - part)) as usize;
+        let (validated, trained) = (share(test), share((validation + test).min(1.0)));
+        let sizes = [trained, validated - trained, tokens.len() - validated];
+        if trained < 2
+            || sizes[1..].iter().zip([validation, test]).any(|(n, part)| part > 0.0 && *n < 2)
+        {
             return Err(Error::usage(format!(
-                "`validation` is {validation}, expected a fraction from 0 to below 1"
+                "{name}: {} tokens are too few, they split into {} to train, {} to validate and {} to \
+                 test, expected at least 2 of each; give more text or set `validation` and `test` to 0",
+                tokens.len(),
+                sizes[0],
+                sizes[1],
+                sizes[2]
             )));
         }
-        let trained = (tokens.len() as f64 * (1.0 - validation)) as usize;
-        let held_out = tokens.len() - trained;
-        if trained < 2 || (validation > 0.0 && held_out < 2) {
-            return Err(Error::usage(format!(
-                "{name}: {} tokens are too few, they split into {trained} to train and {held_out} \
-                 to validate, expected at least 2 of each; give more text or set `validation` to 0",
-                tokens.len()
-            )));
-        }
-        Ok(Self { vocabulary, tokens, trained })
+        Ok(Self { vocabulary, tokens, trained, validated })
     }
 
     /// The vocabulary.
@@ -158,19 +177,29 @@ impl Text {
 
     /// The tokens to validate on; empty where the fraction is 0.
     pub fn validation(&self) -> &[u32] {
-        &self.tokens[self.trained..]
+        &self.tokens[self.trained..self.validated]
+    }
+
+    /// The tokens to test on; empty where the fraction is 0.
+    pub fn test(&self) -> &[u32] {
+        &self.tokens[self.validated..]
     }
 
     /// What was read, in one line for a person.
     pub fn describe(&self) -> String {
         let kind = self.vocabulary.unit();
-        format!(
-            "{} {kind}s, {} distinct tokens known; the first {} train, the last {} validate",
+        let mut told = format!(
+            "{} {kind}s, {} distinct tokens known; the first {} train, {} {} validate",
             self.tokens.len(),
             self.vocabulary.size(),
             self.trained,
-            self.tokens.len() - self.trained
-        )
+            if self.test().is_empty() { "the last" } else { "the next" },
+            self.validation().len()
+        );
+        if !self.test().is_empty() {
+            told += &format!(", the last {} test", self.test().len());
+        }
+        told
     }
 }
 
@@ -180,7 +209,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn read(bytes: &[u8], vocabulary: Option<VocabularyKind>, validation: f64) -> Result<Text> {
-        Text::new("t.txt", bytes, &TextOptions { vocabulary, validation, pieces: None })
+        Text::new("t.txt", bytes, &TextOptions { vocabulary, validation, ..TextOptions::default() })
     }
 
     #[test]
@@ -192,6 +221,18 @@ mod tests {
         assert_eq!(read(b"ab\xffab", None, 0.0).unwrap().vocabulary(), &Vocabulary::Bytes);
         let error = read(b"ab\n\xffab", Some(VocabularyKind::Characters), 0.0).unwrap_err();
         assert!(error.to_string().contains("t.txt, line 2: the file is not UTF-8 (byte 0xff)"));
+    }
+
+    #[test]
+    fn three_parts_stand_one_after_the_other() {
+        let options = TextOptions { validation: 0.2, test: 0.3, ..TextOptions::default() };
+        let text = Text::new("t.txt", b"abcdefghij", &options).unwrap();
+        let shown = |tokens: &[u32]| text.vocabulary().decode(tokens);
+        let parts = [text.train(), text.validation(), text.test()].map(shown);
+        assert_eq!(parts, ["abcde", "fg", "hij"]);
+        assert!(text.describe().ends_with("the next 2 validate, the last 3 test"));
+        let more = TextOptions { test: 0.9, ..options };
+        assert!(Text::new("t.txt", b"abcdefghij", &more).is_err());
     }
 
     #[test]
@@ -211,9 +252,9 @@ mod tests {
         let path = folder.path().join("new.txt");
         std::fs::write(&path, "baab").unwrap();
         let known = Vocabulary::of_characters("ab");
-        assert_eq!(Text::read_with(&path, &known, 0.0).unwrap().tokens(), [1, 0, 0, 1]);
+        assert_eq!(Text::read_with(&path, &known, (0.0, 0.0)).unwrap().tokens(), [1, 0, 0, 1]);
         std::fs::write(&path, "baxb").unwrap();
-        let error = Text::read_with(&path, &known, 0.0).unwrap_err().to_string();
+        let error = Text::read_with(&path, &known, (0.0, 0.0)).unwrap_err().to_string();
         assert!(error.contains("new.txt: character 3 (line 1, column 3) is `x`"), "{error}");
     }
 

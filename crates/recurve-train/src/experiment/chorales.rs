@@ -7,25 +7,15 @@
 
 use super::learner::{CHOOSING, MEASURING};
 use super::problem::{Answers, Made, MadeAnswers, MadeInput, Problem, Reads};
-use crate::data::{read_bytes, shuffled};
+use crate::data::{KEYS, Part, Roll, Rolls, shuffled, strike};
 use crate::error::{Error, Result};
-use serde::Deserialize;
 use std::path::Path;
 
-/// Keys of a piano: numbers of a frame.
-const KEYS: usize = 88;
-/// The number of the lowest key, as MIDI counts.
-const LOWEST: usize = 21;
-
-/// Sequences of frames; a frame is the notes that sound, as MIDI counts them.
-type Sequences = Vec<Vec<Vec<usize>>>;
-
 /// The three parts of the data set.
-#[derive(Deserialize)]
 pub(super) struct Chorales {
-    train: Sequences,
-    valid: Sequences,
-    test: Sequences,
+    train: Vec<Roll>,
+    valid: Vec<Roll>,
+    test: Vec<Roll>,
 }
 
 impl Chorales {
@@ -34,22 +24,19 @@ impl Chorales {
     /// # Errors
     /// It cannot be read, or is not what it should be.
     pub(super) fn read(path: &Path) -> Result<Self> {
-        let file = path.display();
-        let chorales: Self = serde_json::from_slice(&read_bytes(path)?).map_err(|error| {
-            Error::usage(format!("{file} is no file of chorales")).with_source(error)
-        })?;
-        let parts = [&chorales.train, &chorales.valid, &chorales.test];
-        let on_piano = |note: &usize| (LOWEST..LOWEST + KEYS).contains(note);
-        let sound = |sequence: &Vec<Vec<usize>>| {
-            sequence.len() >= 2 && sequence.iter().flatten().all(on_piano)
+        let rolls = Rolls::read(path)?;
+        let parts = rolls.parts.unwrap_or_default();
+        let of = |part| {
+            let own = rolls.pieces.iter().zip(&parts).filter(move |(_, own)| **own == part);
+            own.map(|(piece, _)| piece.clone()).collect::<Vec<_>>()
         };
-        if parts.iter().any(|part| part.is_empty() || !part.iter().all(sound)) {
-            return Err(Error::usage(format!(
-                "{file}: each part needs sequences of at least two frames with notes from {LOWEST} to {}",
-                LOWEST + KEYS - 1
-            )));
+        let found =
+            Self { train: of(Part::Train), valid: of(Part::Validation), test: of(Part::Test) };
+        if [&found.train, &found.valid, &found.test].iter().any(|part| part.is_empty()) {
+            let name = rolls.name;
+            return Err(Error::usage(format!("{name}: train, valid and test need a piece each")));
         }
-        Ok(chorales)
+        Ok(found)
     }
 
     /// Sequences to train on.
@@ -58,7 +45,7 @@ impl Chorales {
     }
 
     /// The sequences `first..first + count` of the shuffled epochs of a seed, or all of a part that is held back.
-    fn chosen(&self, seed: u64, first: u64, count: usize) -> Vec<&Vec<Vec<usize>>> {
+    fn chosen(&self, seed: u64, first: u64, count: usize) -> Vec<&Roll> {
         match seed {
             MEASURING => self.test.iter().collect(),
             CHOOSING => self.valid.iter().collect(),
@@ -100,8 +87,8 @@ impl Problem for Chorales {
         for (b, sequence) in sequences.iter().enumerate() {
             for (t, frames) in sequence.windows(2).enumerate() {
                 let at = (t * batch + b) * KEYS;
-                frames[0].iter().for_each(|note| x[at + note - LOWEST] = 1.0);
-                frames[1].iter().for_each(|note| y[at + note - LOWEST] = 1.0);
+                strike(&frames[0], &mut x[at..][..KEYS]);
+                strike(&frames[1], &mut y[at..][..KEYS]);
             }
         }
         Made {
@@ -117,6 +104,7 @@ impl Problem for Chorales {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::LOWEST;
 
     fn chorales(text: &str) -> Result<Chorales> {
         let folder = tempfile::tempdir().unwrap();
@@ -158,13 +146,12 @@ mod tests {
     #[test]
     fn files_of_something_else_are_refused() {
         for (text, word) in [
-            ("[1]", "no file of chorales"),
-            (r#"{"train": [], "valid": [], "test": []}"#, "each part"),
+            ("[1]", "piece 1"),
+            (r#"{"train": [[[21],[22]]], "valid": [], "test": []}"#, "need a piece"),
             (
                 r#"{"train": [[[21],[9]]], "valid": [[[50],[51]]], "test": [[[50],[51]]]}"#,
                 "21 to 108",
             ),
-            (r#"{"train": [[[21]]], "valid": [[[50],[51]]], "test": [[[50],[51]]]}"#, "two frames"),
         ] {
             let error = chorales(text).err().unwrap().to_string();
             assert!(error.contains(word) && error.contains("chorales.json"), "{error}");

@@ -17,6 +17,7 @@ type Made = (&'static str, &'static str, fn() -> Files);
 
 pub(super) const MADE: &[Made] = &[
     ("adding", "two marked numbers among fifty are to be added: regress", adding),
+    ("chords", "pieces of four chords in many keys, as piano rolls: music", chords),
     ("gestures", "movements of a sensor in two directions, four kinds: classify", gestures),
     ("machines", "two sensors of machines that wear out: regress", machines),
     ("pump", "pressure of a pump in the course of days, with three faults: detect", pump),
@@ -49,6 +50,36 @@ fn adding() -> Files {
         }
     }
     vec![("adding.csv".to_owned(), text.into_bytes())]
+}
+
+/// Piano rolls: a cadence of four chords with a bass, over and over, in any of twelve keys; each chord may be
+/// held for a second frame and loses its middle note at times.
+fn chords() -> Files {
+    let mut rng = generator(1, "chords");
+    let mut pick = |count: u64| rng.random_range(0..count);
+    let mut lists = vec![];
+    for (part, count) in [("train", 120), ("valid", 20), ("test", 20)] {
+        let mut pieces = vec![];
+        for _ in 0..count {
+            let (key, minor) = (pick(12), pick(2));
+            let mut frames: Vec<Vec<u64>> = vec![];
+            while frames.len() < 32 {
+                for (root, third) in [(0, 4 - minor), (5, 4 - minor), (7, 4), (0, 4 - minor)] {
+                    let low = 60 + (key + root) % 12;
+                    let mut notes = vec![low - 24, low, low + third, low + 7];
+                    if pick(6) == 0 {
+                        notes.remove(2);
+                    }
+                    let held = 1 + usize::from(pick(2) == 0);
+                    frames.extend(vec![notes; held]);
+                }
+            }
+            pieces.push(frames);
+        }
+        lists.push((part.to_owned(), serde_json::json!(pieces)));
+    }
+    let text = serde_json::Value::Object(lists.into_iter().collect()).to_string();
+    vec![("chords.json".to_owned(), text.into_bytes())]
 }
 
 /// Long table: circles in both directions, and zigzags along two axes, of 15 to 40 steps.

@@ -172,7 +172,79 @@ const ALONE: &[Reproduction] = &[
             _ => None,
         },
     },
+    Reproduction {
+        name: "jsb",
+        data: "jsb-chorales",
+        task: Task::Music,
+        measure: "nats per frame",
+        published: "LSTM 8.45, GRU 8.43, TCN 8.10 (Bai et al. 2018), LSTM 8.38 (Greff et al. 2015)",
+        goals: (8.45, 8.1),
+        higher: false,
+        settings: &["train.transpose=5"],
+        members: 1,
+        group: "",
+        prepare: |folder| Ok(folder.join("jsb-chorales.json")),
+        value: nats_per_frame,
+    },
+    Reproduction {
+        name: "nottingham",
+        data: "nottingham",
+        task: Task::Music,
+        measure: "nats per frame",
+        published: "LSTM 3.29, GRU 3.46, TCN 3.07 (Bai et al. 2018), LSTM 3.20 (Chung et al. 2014)",
+        goals: (3.29, 3.1),
+        higher: false,
+        settings: &[],
+        members: 1,
+        group: "",
+        prepare: |folder| Ok(folder.join("nottingham.json")),
+        value: nats_per_frame,
+    },
+    Reproduction {
+        name: "war-and-peace",
+        data: "war-and-peace",
+        task: Task::Language,
+        measure: "nats per byte of the form with CR LF and a byte-order mark",
+        published: "2 x 128 units: LSTM 1.227, GRU 1.226, RNN 1.286 (Karpathy et al. 2015)",
+        goals: (1.25, 1.20),
+        higher: false,
+        settings: &[
+            "data.vocabulary=bytes",
+            "data.test=0.1",
+            "train.epochs=20",
+            "train.steps=100",
+            "train.precision=bf16",
+            "model.dropout=0.05",
+            "optimiser.learning_rate=5e-3",
+        ],
+        members: 1,
+        group: "",
+        prepare: as_published,
+        value: |evaluation| match evaluation {
+            Evaluation::Language(report) => Some(report.nats),
+            _ => None,
+        },
+    },
 ];
+
+/// The novel in the form of the paper: a byte-order mark, and CR LF where the file has LF.
+fn as_published(folder: &Path) -> Result<PathBuf> {
+    let mut bytes = b"\xef\xbb\xbf".to_vec();
+    for byte in crate::data::read_bytes(&folder.join("warpeace_input.txt"))? {
+        bytes.extend((byte == b'\n').then_some(b'\r'));
+        bytes.push(byte);
+    }
+    let path = folder.join("warpeace_crlf.txt");
+    super::put(&path, &bytes)?;
+    Ok(path)
+}
+
+fn nats_per_frame(evaluation: &Evaluation) -> Option<f64> {
+    match evaluation {
+        Evaluation::Music(report) => Some(report.nats),
+        _ => None,
+    }
+}
 
 fn accuracy(evaluation: &Evaluation) -> Option<f64> {
     match evaluation {

@@ -8,9 +8,13 @@
 
 use super::sequences::SequenceReader;
 use super::{
-    Definition, Report, classify, detect, forecast, language, regress, tag, transcribe, translate,
+    Definition, Report, classify, detect, forecast, language, music, regress, tag, transcribe,
+    translate,
 };
-use crate::data::{DataPlan, SequenceOptions, TableOptions, TagReader, TextOptions, Vocabulary};
+use crate::data::{
+    DataPlan, RollOptions, RollReader, SequenceOptions, TableOptions, TagReader, TextOptions,
+    Vocabulary,
+};
 use crate::error::{Error, Result};
 use recurve_nn::InputKind;
 use serde::{Deserialize, Serialize};
@@ -37,11 +41,13 @@ pub enum Task {
     Translate,
     /// Alarms in a stream.
     Detect,
+    /// The next frame of a piece of music.
+    Music,
 }
 
 impl Task {
     /// All tasks.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Forecast,
         Self::Language,
         Self::Classify,
@@ -50,6 +56,7 @@ impl Task {
         Self::Transcribe,
         Self::Translate,
         Self::Detect,
+        Self::Music,
     ];
 
     /// Its name in files and on the command line.
@@ -63,6 +70,7 @@ impl Task {
             Self::Transcribe => "transcribe",
             Self::Translate => "translate",
             Self::Detect => "detect",
+            Self::Music => "music",
         }
     }
 
@@ -77,6 +85,7 @@ impl Task {
             Self::Transcribe => &transcribe::Definition,
             Self::Translate => &translate::Definition,
             Self::Detect => &detect::Definition,
+            Self::Music => &music::Definition,
         }
     }
 
@@ -125,6 +134,8 @@ pub enum DataConfig {
     Translate(SequenceOptions),
     /// Streams to alarms.
     Detect(detect::DetectOptions),
+    /// Pieces to frames.
+    Music(RollOptions),
 }
 
 impl DataConfig {
@@ -139,6 +150,7 @@ impl DataConfig {
             Self::Transcribe(_) => Task::Transcribe,
             Self::Translate(_) => Task::Translate,
             Self::Detect(_) => Task::Detect,
+            Self::Music(_) => Task::Music,
         }
     }
 }
@@ -157,6 +169,8 @@ pub enum Reader {
     Tags(TagReader),
     /// Rows of a stream.
     Stream(detect::StreamReader),
+    /// Frames of music.
+    Rolls(RollReader),
 }
 
 impl Reader {
@@ -167,6 +181,7 @@ impl Reader {
             Self::Text(vocabulary) => InputKind::Tokens { vocabulary: vocabulary.size() },
             Self::Sequences(reader) => reader.encoder.input(),
             Self::Stream(reader) => InputKind::Values { width: reader.inputs() },
+            Self::Rolls(reader) => InputKind::Values { width: reader.keys },
             Self::Tags(reader) => {
                 InputKind::Words { vocabulary: reader.words.size(), letters: reader.letters.size() }
             }
@@ -218,6 +233,8 @@ pub enum Evaluation {
     Translate(translate::TranslateReport),
     /// Of a detector.
     Detect(detect::DetectReport),
+    /// Of a model of music.
+    Music(music::MusicReport),
 }
 
 impl Evaluation {
@@ -232,6 +249,7 @@ impl Evaluation {
             Self::Transcribe(report) => report,
             Self::Translate(report) => report,
             Self::Detect(report) => report,
+            Self::Music(report) => report,
         }
     }
 }

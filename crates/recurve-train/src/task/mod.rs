@@ -13,6 +13,7 @@ pub mod detect;
 mod forecast;
 mod language;
 mod list;
+mod music;
 mod regress;
 mod sequences;
 mod tag;
@@ -24,8 +25,11 @@ pub use forecast::{
     BaselineReport, Calibration, Coverage, Forecast, ForecastReport, ForecastStream, Forecaster,
     Interval, Prediction, Probability, Standardised, StepScores, TargetReport,
 };
-pub use language::{GenerateOptions, LanguageModel, LanguageReport, LanguageStream};
+pub use language::{
+    DynamicOptions, GenerateOptions, LanguageModel, LanguageReport, LanguageStream,
+};
 pub use list::{DataConfig, Evaluation, Reader, Task};
+pub use music::{ComposeOptions, MusicFrame, MusicModel, MusicReport};
 pub use regress::{RegressPrediction, RegressReport, RegressScores, RegressTarget, Regressor};
 pub use sequences::{Answers, Number, SequenceReader, Written};
 pub use tag::{SpanScores, TagOptions, TagReport, TagScores, TaggedWord, Tagger};

@@ -575,7 +575,7 @@ fn a_language_model_is_measured_exactly() {
     let all = model.evaluate(Part::All, None).unwrap();
     assert_eq!(all, model.evaluate_text(&place.path("fox.txt")).unwrap());
     let error = model.evaluate(Part::Test, None).unwrap_err();
-    assert!(error.is_usage() && error.to_string().contains("a text has no test part"), "{error}");
+    assert!(error.is_usage() && error.to_string().contains("without a test part"), "{error}");
     assert_eq!(report.validation, measured.nats);
     // By hand: the text from 257 tokens before its validation part, in one sequence.
     let options = TextOptions { validation: 0.2, ..TextOptions::default() };

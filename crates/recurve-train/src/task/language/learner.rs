@@ -13,9 +13,12 @@ use recurve_nn::{Batch, Description, Input, Network, Noise, State};
 /// Lanes in which a text is measured, at most.
 const LANES: usize = 16;
 /// Tokens read before the first that counts, where the text has them: enough to fill the state.
-const WARM_UP: usize = 256;
+pub(super) const WARM_UP: usize = 256;
 /// Steps that go through the model at once where no gradient is needed.
 const AT_ONCE: usize = 128;
+
+/// Gives the mean cross-entropy in nats of the tokens of a text from one on, and their number.
+pub(super) type Entropy<'a> = dyn FnMut(&[u32], usize) -> Result<(f64, u64)> + 'a;
 
 /// A text that trains a model.
 pub(crate) struct LanguageLearner {
@@ -124,50 +127,63 @@ impl Learner for LanguageLearner {
     }
 
     fn validate(&mut self, network: &mut Network<f32>) -> Result<Option<f64>> {
-        let held_out = self.text.validation().len();
-        if held_out == 0 {
+        if self.text.validation().is_empty() {
             return Ok(None);
         }
-        let tokens = self.text.tokens();
-        let (nats, _) = cross_entropy(network, tokens, tokens.len() - held_out)?;
+        let (tokens, first) = upto(&self.text, Part::Validation);
+        let (nats, _) = cross_entropy(network, tokens, first)?;
         Ok(Some(nats))
     }
 
     fn evaluate(&mut self, network: &mut Network<f32>) -> Result<Evaluation> {
         let part = held_out(&self.text);
-        Ok(Evaluation::Language(evaluate(network, &self.text, part)?))
+        let mut entropy = |tokens: &[u32], first| cross_entropy(network, tokens, first);
+        Ok(Evaluation::Language(evaluate(&self.text, part, &mut entropy)?))
     }
 }
 
 /// The part that measures a model.
 pub(super) fn held_out(text: &Text) -> Part {
-    if text.validation().is_empty() { Part::Train } else { Part::Validation }
+    match (text.test().is_empty(), text.validation().is_empty()) {
+        (false, _) => Part::Test,
+        (_, false) => Part::Validation,
+        _ => Part::Train,
+    }
+}
+
+/// The tokens up to the end of a part, and its first that is predicted.
+fn upto(text: &Text, part: Part) -> (&[u32], usize) {
+    let (trained, tested) = (text.train().len(), text.test().len());
+    let all = text.tokens();
+    match part {
+        Part::Train => (text.train(), 1),
+        Part::Validation => (&all[..all.len() - tested], trained),
+        Part::Test => (all, all.len() - tested),
+        Part::All => (all, 1),
+    }
 }
 
 /// Measures a model on a part of the text that trained it.
 pub(super) fn evaluate(
-    network: &mut Network<f32>,
     text: &Text,
     part: Part,
+    entropy: &mut Entropy<'_>,
 ) -> Result<LanguageReport> {
     let size = text.vocabulary().size();
-    let (tokens, first) = match part {
-        Part::Train => (text.train(), 1),
-        Part::Validation if text.validation().is_empty() => {
-            return Err(Error::usage(
-                "the model was trained without a validation part (data.validation = 0); measure it \
-                 on all of its text or another",
-            ));
-        }
-        Part::Validation => (text.tokens(), text.train().len()),
-        Part::All => (text.tokens(), 1),
-        Part::Test => {
-            return Err(Error::usage(
-                "a text has no test part; measure the model on its validation part or on all of it",
-            ));
-        }
+    let key = match part {
+        Part::Validation if text.validation().is_empty() => Some("data.validation"),
+        Part::Test if text.test().is_empty() => Some("data.test"),
+        _ => None,
     };
-    let measured = cross_entropy(network, tokens, first)?;
+    if let Some(key) = key {
+        let name = part.name();
+        return Err(Error::usage(format!(
+            "the model was trained without a {name} part ({key} = 0); measure it on another part, all of \
+             its text or another"
+        )));
+    }
+    let (tokens, first) = upto(text, part);
+    let measured = entropy(tokens, first)?;
     // Counts of the training part say nothing about a text that holds it.
     let baselines = match part {
         Part::All => (None, None),

@@ -1,11 +1,14 @@
 //! Language models: the distribution of the next token at every step, trained by truncated
 //! backpropagation through time whose state is carried from batch to batch.
 
+mod beam;
+mod dynamic;
 mod generation;
 mod learner;
 mod model;
 mod report;
 
+pub use dynamic::DynamicOptions;
 pub use generation::GenerateOptions;
 pub use model::{LanguageModel, LanguageStream};
 pub use report::LanguageReport;
@@ -67,7 +70,7 @@ impl super::Definition for Definition {
         };
         let text = match given.reader {
             Some(Reader::Text(vocabulary)) => {
-                Text::read_with(given.data, vocabulary, options.validation)?
+                Text::read_with(given.data, vocabulary, (options.validation, options.test))?
             }
             _ => Text::read(given.data, options)?,
         };

@@ -1,7 +1,9 @@
 //! A trained language model in use: to continue a text, to measure one, to read one as it comes.
 
+use super::beam;
+use super::dynamic::{self, DynamicOptions};
 use super::generation::{GenerateOptions, Sampler, softmax};
-use super::learner::{characters, cross_entropy, evaluate, held_out};
+use super::learner::{Entropy, characters, cross_entropy, evaluate, held_out};
 use super::report::LanguageReport;
 use crate::data::{Part, Text, Vocabulary};
 use crate::error::{Error, Result};
@@ -78,14 +80,7 @@ impl LanguageModel {
         receive: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
     ) -> Result<()> {
         let mut sampler = Sampler::new(options)?;
-        let mut stream = self.stream()?;
-        let mut prompt = self.vocabulary.encode("the prompt", prompt)?;
-        if prompt.is_empty() {
-            prompt.push(self.first_token());
-        }
-        for &token in &prompt {
-            stream.push(token)?;
-        }
+        let mut stream = self.after(prompt)?;
         for _ in 0..options.length {
             let token = sampler.draw(stream.outputs());
             if receive(&self.vocabulary.decode_bytes(&[token])).is_break() {
@@ -94,6 +89,29 @@ impl LanguageModel {
             stream.push(token)?;
         }
         Ok(())
+    }
+
+    /// The likeliest `length` tokens after a prompt, as far as a beam of that many beginnings finds them: their bytes
+    /// and their log-probability. An empty prompt stands for a line break.
+    ///
+    /// # Errors
+    /// The prompt holds a character the model does not know, or the beam is 0.
+    pub fn likeliest(&self, prompt: &str, length: usize, beam: usize) -> Result<(Vec<u8>, f64)> {
+        let (tokens, log_probability) = beam::likeliest(self.after(prompt)?, length, beam)?;
+        Ok((self.vocabulary.decode_bytes(&tokens), log_probability))
+    }
+
+    /// A stream that has read a prompt.
+    fn after(&self, prompt: &str) -> Result<LanguageStream> {
+        let mut stream = self.stream()?;
+        let mut prompt = self.vocabulary.encode("the prompt", prompt)?;
+        if prompt.is_empty() {
+            prompt.push(self.first_token());
+        }
+        for &token in &prompt {
+            stream.push(token)?;
+        }
+        Ok(stream)
     }
 
     /// A line break, or the first token where there is none.
@@ -126,17 +144,47 @@ impl LanguageModel {
     /// The text is not where it was, or has changed.
     pub fn evaluate_own(&self, moved_to: Option<&Path>) -> Result<LanguageReport> {
         let text = self.own_text(moved_to)?;
-        evaluate(&mut self.network()?, &text, held_out(&text))
+        self.measured(&text, held_out(&text))
     }
 
-    /// Measures the model on a part of its own text. A text has no test part.
+    /// Measures the model on a part of its own text.
     ///
     /// # Errors
     /// As [`evaluate_own`](Self::evaluate_own), or there is no such part.
     pub fn evaluate(&self, part: Part, moved_to: Option<&Path>) -> Result<LanguageReport> {
         let told = |error: Error| error.context(format!("`{}`", self.file.name()));
         let text = self.own_text(moved_to)?;
-        evaluate(&mut self.network()?, &text, part).map_err(told)
+        self.measured(&text, part).map_err(told)
+    }
+
+    fn measured(&self, text: &Text, part: Part) -> Result<LanguageReport> {
+        let mut network = self.network()?;
+        evaluate(text, part, &mut |tokens, first| cross_entropy(&mut network, tokens, first))
+    }
+
+    /// Measures the model as it goes on learning from what it is measured on ([`DynamicOptions`]): on a part of its
+    /// own text, the one that was held out if none is named, or on all of another. The text of the training must
+    /// be where it was; it says how large gradients are.
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate); an option is out of range, the model was trained with zoneout, or the
+    /// weights became no numbers.
+    pub fn evaluate_dynamically(
+        &self,
+        part: Option<Part>,
+        other: Option<&Path>,
+        options: DynamicOptions,
+    ) -> Result<LanguageReport> {
+        let told = |error: Error| error.context(format!("`{}`", self.file.name()));
+        let own = self.own_text(None)?;
+        let mut entropy = |tokens: &[u32], first| {
+            let texts = (own.train(), tokens, first);
+            dynamic::cross_entropy(self.file.model(), self.engine, texts, options)
+        };
+        match other {
+            Some(path) => self.told_of(path, &mut entropy),
+            None => evaluate(&own, part.unwrap_or(held_out(&own)), &mut entropy).map_err(told),
+        }
     }
 
     fn own_text(&self, moved_to: Option<&Path>) -> Result<Text> {
@@ -144,7 +192,7 @@ impl LanguageModel {
         let DataConfig::Language(options) = &self.file.config().data else {
             return Err(Error::usage("the model is not a language model"));
         };
-        Text::read_with(&path, &self.vocabulary, options.validation)
+        Text::read_with(&path, &self.vocabulary, (options.validation, options.test))
     }
 
     /// Measures the model on all of another text.
@@ -152,10 +200,15 @@ impl LanguageModel {
     /// # Errors
     /// The text cannot be read, or holds a character the model does not know.
     pub fn evaluate_text(&self, path: &Path) -> Result<LanguageReport> {
-        let text = Text::read_with(path, &self.vocabulary, 0.0)?;
-        let measured = cross_entropy(&mut self.network()?, text.tokens(), 1)?;
-        let characters = characters(&self.vocabulary, &text.tokens()[1..]);
-        let measured = (measured.0, measured.1, characters);
+        let mut network = self.network()?;
+        self.told_of(path, &mut |tokens, first| cross_entropy(&mut network, tokens, first))
+    }
+
+    /// All of another text.
+    fn told_of(&self, path: &Path, entropy: &mut Entropy<'_>) -> Result<LanguageReport> {
+        let text = Text::read_with(path, &self.vocabulary, (0.0, 0.0))?;
+        let (nats, tokens) = entropy(text.tokens(), 1)?;
+        let measured = (nats, tokens, characters(&self.vocabulary, &text.tokens()[1..]));
         Ok(LanguageReport::new(("all", self.vocabulary.unit()), measured, (None, None)))
     }
 
@@ -202,7 +255,7 @@ impl Trained for LanguageModel {
 
     /// Every character after the first, each given all before it.
     fn predict(&mut self, data: &Path) -> Result<Predictions> {
-        let text = Text::read_with(data, &self.vocabulary, 0.0)?;
+        let text = Text::read_with(data, &self.vocabulary, (0.0, 0.0))?;
         let mut stream = self.stream()?;
         let (mut json, mut sum) = (vec![], 0.0);
         let mut writer = csv::Writer::from_writer(vec![]);
