@@ -15,6 +15,7 @@ use super::tasks::{AddingProblem, CopyProblem};
 use crate::clip::Clip;
 use crate::error::{Error, Result};
 use crate::generate::{Counting, EmbeddedReber, StringBatch, TemporalOrder, TwoSequences};
+use crate::initialise::Initialiser;
 use crate::loss::IGNORE;
 use crate::optimiser::{Adam, Optimiser, OptimiserConfig};
 use recurve_nn::{CellKind, Network, Noise, Recurrent};
@@ -394,6 +395,8 @@ fn solve(task: &Task, seed: u64, most: u64) -> Result<Option<u64>> {
     let refused = |error: recurve_nn::Error| Error::usage(error.to_string());
     let mut subject = Subject::new(task.name, Recurrent::new(CellKind::Lstm, task.hidden));
     subject.start.forget_bias = task.open;
+    // A symbol is to be seen as well as if it were one number of many that is 1.
+    subject.start.embedding = Initialiser::Normal { std: 1.0 };
     let mut model = subject.model(description(task.problem, &subject.stacks), seed)?;
     let mut network = Network::new(model.description(), engine()?).map_err(refused)?;
     let mut adam = Optimiser::new(OptimiserConfig::Adam(Adam::default()), model.values().len())?;

@@ -49,7 +49,7 @@ macro_rules! language {
                 concat!("data.test_file=", $letters, "_test.tsv"),
                 "data.tokens=characters",
                 "data.symbols=spaced",
-                "train.epochs=30",
+                "train.epochs=60",
             ],
             members: 1,
             group: "",
