@@ -5,6 +5,8 @@
 pub struct Trace<E> {
     /// Each layer and direction.
     pub layers: Vec<LayerTrace<E>>,
+    /// The outputs of the model, as [`Network::forward`](crate::Network::forward) gives them.
+    pub outputs: Vec<E>,
 }
 
 /// One layer and direction. Rows stand in the order of [`Network::order`](crate::Network::order), in the

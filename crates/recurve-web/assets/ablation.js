@@ -20,7 +20,7 @@ export const ablation = {
     const progress = el("div", { class: "row" }), ranks = frame(220);
     root.append(el("div", { class: "stack" },
       el("section", { class: "panel" }, el("h2", {}, "Switch off a unit, hold a gate"),
-        el("p", { class: "lead" }, "The loss is measured on pieces that did not train the model. A unit that is off keeps h and c at zero."),
+        el("p", { class: "lead" }, "The loss is measured on what did not train the model. A unit that is off keeps h and c at zero."),
         controls, list, cost, place, note),
       el("section", { class: "panel" }, el("h2", {}, "Which units matter"),
         el("p", { class: "lead" }, "Every unit of the layer is switched off in turn; the line says how much the loss grows."), progress, ranks)));
@@ -63,7 +63,7 @@ export const ablation = {
       try {
         const told = await context.ask("loss", { edits: draft });
         if (!root.isConnected) return;
-        cost.replaceChildren(`loss ${num(told.whole)} → `, el("b", {}, num(told.changed)), ` ${told.unit} (${signed(told.changed - told.whole)}; over ${told.sequences} sequences of ${told.steps} steps that did not train)`);
+        cost.replaceChildren(`loss ${num(told.whole)} → `, el("b", {}, num(told.changed)), ` ${told.unit} (${signed(told.changed - told.whole)}; over ${told.over})`);
         if (run.data.kind === "text") {
           const question = { edits: draft };
           if (state.text !== null) question.text = state.text;

@@ -101,7 +101,7 @@ export const cell = {
     }
 
     function render() {
-      const label = run.data.kind === "text" ? `“${shown(context.trace.labels[state.t])}”` : context.trace.labels[state.t];
+      const label = run.data.reads === "tokens" ? `“${shown(context.trace.labels[state.t])}”` : run.data.kind === "table" ? context.trace.labels[state.t] : "";
       title.textContent = `${facts().title}, ${partName(run, state.part)}, unit ${state.unit}, at step ${state.t + 1} ${label}`;
       const was = wires(answer.unit, facts());
       const now = answer.changed ? wires(answer.changed, facts()) : was;
@@ -149,6 +149,10 @@ export const cell = {
           chart = lines(graph, { x: rows.map(([t]) => t + 2), height: 190, xTitle: "step", yTitle: "surprise, bits", xName: (t) => `${t} “${shown(context.trace.labels[t - 1])}”`,
             series: [{ label: "as it was", values: rows.map(([, was]) => was), colour: css("--dim") }, { label: "changed", values: rows.map(([, , now]) => now), colour: css("--s1") }], pick: (t) => set({ t: t - 1 }) });
         }
+      } else if (what.far) {
+        told.textContent = "how far the outputs of the model move at each step: the length of the difference, before and after the change";
+        chart = lines(graph, { x: what.far.map((_, at) => what.first + at + 1), height: 190, zero: true, xTitle: "step", yTitle: "‖change of the outputs‖",
+          series: [{ label: "change", values: what.far, colour: css("--s1"), points: what.far.length < 80 }], pick: (t) => set({ t: t - 1 }) });
       } else {
         told.textContent = "the outputs of the model, in scaled units, as they were and with the change";
         chart = lines(graph, { x: what.now.map((_, at) => at + 1), height: 190, xTitle: "output", yTitle: "scaled",

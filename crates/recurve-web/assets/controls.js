@@ -31,6 +31,7 @@ export function buildControls(root, context) {
 
   if (run.data.kind === "text") buildText(pieces, typed, context);
   else if (run.data.kind === "table") buildTable(pieces, context);
+  else if (run.data.kind === "examples") buildExamples(pieces, typed, context);
 
   function selects() {
     layer.replaceChildren(field("layer", choice(run.parts.map((_, at) => [at, partName(run, at)]), state.part, (value) => set({ part: +value }), "layer")));
@@ -96,6 +97,44 @@ function buildText(pieces, typed, context) {
   pieces.update();
 }
 
+/** Which of the sequences of the data, or a text of one's own. */
+function buildExamples(pieces, typed, context) {
+  const { run, live } = context;
+  const { total, first, unit, typed: readable } = run.data;
+  const area = el("textarea", { rows: 2, "aria-label": "Your own text", maxLength: 8000, placeholder: run.task === "tag" ? "Type a sentence, with blanks between its words." : "Type a text, and see what the model makes of it." });
+  const show = el("button", { type: "button", class: "primary", onclick: () => { if (area.value.trim()) set({ text: area.value, t: 0, a: null, b: null }); } }, "Show");
+  area.addEventListener("keydown", (event) => { if (event.key === "Enter" && !event.shiftKey) { event.preventDefault(); show.click(); } });
+  typed.append(area, show);
+  const go = (at) => set({ from: Math.max(0, Math.min(total - 1, Math.trunc(at) || 0)), text: null, t: 0, a: null, b: null });
+  const at = () => state.from ?? context.trace?.from ?? first;
+  const number = el("input", { type: "number", min: 1, max: Math.max(1, total), "aria-label": `number of the ${unit}`, onchange: () => go(+number.value - 1) });
+  const before = el("button", { type: "button", onclick: () => go(at() - 1), "aria-label": `the ${unit} before` }, "‹");
+  const after = el("button", { type: "button", onclick: () => go(at() + 1), "aria-label": `the ${unit} after` }, "›");
+  const own = el("span", { class: "row" }, field(unit, number), before, after);
+  const where = choice([["data", "the run's data"], ["typed", "my own text"]], state.text === null ? "data" : "typed", (value) => {
+    if (value === "data") set({ text: null, t: 0 });
+    typed.hidden = value === "data";
+    if (value === "typed") area.focus();
+  }, "Where the text comes from");
+  const note = el("output", { class: "note which" });
+  pieces.append(...(readable ? [field("text", where)] : []), own, note);
+  for (const control of [number, before, after, where, area, show]) control.disabled = !live || (control !== area && control !== show && control !== where && !total);
+  pieces.update = () => {
+    if (document.activeElement !== number) number.value = total ? at() + 1 : "";
+    if (readable) {
+      where.value = state.text === null && total ? (typed.hidden ? "data" : "typed") : "typed";
+      typed.hidden = where.value === "data";
+      if (state.text !== null && document.activeElement !== area) area.value = state.text;
+    }
+    own.hidden = state.text !== null || !total;
+    const example = context.trace?.example;
+    const short = example?.actual && example.actual.length > 40 ? `${example.actual.slice(0, 40)}…` : example?.actual;
+    note.textContent = example && state.text === null ? [`of ${total.toLocaleString("en")}`, run.data.unit === "sentence" ? null : example.id, example.part ? `${example.part} part` : null, short && run.task !== "tag" ? `right: ${short}` : null].filter(Boolean).join(" · ") : "";
+  };
+  if (!total && readable) typed.hidden = false;
+  pieces.update();
+}
+
 function buildTable(pieces, context) {
   const { total, first, split } = context.run.data;
   const where = el("input", { type: "range", min: first, max: total, step: 1, "aria-label": "row after the window", style: { width: "220px" },
@@ -146,7 +185,8 @@ export function buildTime(root, context) {
     slider.max = trace.steps - 1;
     slider.value = state.t;
     const at = state.t;
-    const label = trace.labels ? ` · ${context.run.data.kind === "text" ? `“${shown(trace.labels[at])}”` : trace.labels[at]}` : "";
+    const tokens = context.run.data.reads === "tokens";
+    const label = trace.labels && (tokens || context.run.data.kind === "table") ? ` · ${tokens ? `“${shown(trace.labels[at])}”` : trace.labels[at]}` : "";
     const bits = trace.bits?.[at];
     const surprise = bits === null || bits === undefined ? "" : ` · surprise ${num(bits)} bits`;
     slider.setAttribute("aria-valuetext", `step ${at + 1} of ${trace.steps}${label}`);

@@ -4,12 +4,12 @@ const NS = "http://www.w3.org/2000/svg";
 
 function fill(node, props, children) {
   for (const [key, value] of Object.entries(props ?? {})) {
-    if (value === undefined || value === null || value === false) continue;
+    if (value === undefined || value === null || (value === false && !key.startsWith("aria-"))) continue;
     if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
     else if (key === "class") node.setAttribute("class", value);
     else if (key === "style") Object.assign(node.style, value);
     else if (key in node && !(node instanceof SVGElement) && key !== "list" && key !== "form") node[key] = value;
-    else node.setAttribute(key, value === true ? "" : value);
+    else node.setAttribute(key, value === true && !key.startsWith("aria-") ? "" : value);
   }
   node.append(...children.flat().filter((child) => child !== undefined && child !== null && child !== false));
   return node;

@@ -73,7 +73,7 @@ export const gates = {
     function tell(t, unit) {
       const { trace } = context;
       const values = own().planes.map((name, at) => `${name} ${signed(planes[at][t * own().hidden + unit])}`);
-      const label = run.data.kind === "text" ? `“${shown(trace.labels[t])}”` : trace.labels[t];
+      const label = run.data.reads === "tokens" ? `“${shown(trace.labels[t])}”` : run.data.kind === "table" ? trace.labels[t] : "";
       readout.replaceChildren(el("b", {}, `unit ${unit}, step ${t + 1} ${label}`), ` · ${values.join("  ")}${group ? ` · group ${group[unit] + 1}` : ""}`);
     }
 

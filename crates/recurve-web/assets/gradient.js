@@ -14,7 +14,8 @@ export const gradient = {
   when: (context) => context.run.parts.length > 0,
   mount(root, context) {
     const { run, live } = context;
-    let ask = { back: 60, forget_bias: 1, radius: 1, add: 0, seed: 1 }, charts = [], pairs = null, text = null;
+    const tokens = run.data.reads === "tokens";
+    let ask = { back: 60, forget_bias: 1, radius: 1, add: 0, seed: 1 }, charts = [], freshChart = null, pairs = null, text = null;
     const [ownPlot, freshPlot, inputPlot] = [frame(230), frame(230), frame(170)];
     const controls = el("div", { class: "row" });
     const note = el("p", { class: "readout" });
@@ -34,11 +35,12 @@ export const gradient = {
 
     function buildControls() {
       const change = (key) => (value) => { ask = { ...ask, [key]: value }; load(); };
+      const move = (key) => (value) => { ask = { ...ask, [key]: value }; moved(); };
       const keeps = run.parts[0].facts?.keeps !== null && run.parts[0].facts?.keeps !== undefined;
       controls.replaceChildren(
         field("steps back", choice([[30, "30"], [60, "60"], [120, "120"], [200, "200"]], ask.back, (value) => change("back")(+value), "steps back")),
-        slider({ name: "forget bias of the fresh cells", min: -4, max: 8, step: 0.5, value: ask.forget_bias, id: "forget-bias", change: change("forget_bias") }),
-        slider({ name: "spectral radius of r", min: 0.1, max: 3, step: 0.05, value: ask.radius, id: "radius", change: change("radius") }),
+        slider({ name: "forget bias of the fresh cells", min: -4, max: 8, step: 0.5, value: ask.forget_bias, id: "forget-bias", move: move("forget_bias") }),
+        slider({ name: "spectral radius of r", min: 0.1, max: 3, step: 0.05, value: ask.radius, id: "radius", move: move("radius") }),
         keeps ? slider({ name: "added to this model's forget bias", min: -6, max: 6, step: 0.5, value: ask.add, id: "add", change: change("add") }) : null);
       if (!live) for (const input of controls.querySelectorAll("input, select")) input.disabled = true;
     }
@@ -47,33 +49,38 @@ export const gradient = {
       charts.forEach((chart) => chart.remove());
       charts = [];
       const { first, step, own, fresh } = told;
-      const lags = Array.from({ length: step - first }, (_, k) => step - first - k).reverse();
-      const back = (values) => Array.from(values).reverse();
-      if (own.h.length && lags.length) {
+      ownPlot.replaceChildren();
+      const lagsOf = (reach) => reach.at.map((t) => step - t);
+      if (own.h.length && own.at.length) {
         const series = own.h.flatMap((values, part) => {
           const name = partName(run, part);
-          const list = [{ label: `h, ${name}`, values: back(values) }];
-          if (own.c[part]?.some((v) => v > 0)) list.push({ label: `c, ${name}`, values: back(own.c[part]), dash: [6, 3] });
+          const list = [{ label: `h, ${name}`, values }];
+          if (own.c[part]?.some((v) => v > 0)) list.push({ label: `c, ${name}`, values: own.c[part], dash: [6, 3] });
           return list;
         });
-        charts.push(lines(ownPlot, { x: lags, series, log: true, xTitle: "steps back", yTitle: "norm" }));
+        charts.push(lines(ownPlot, { x: lagsOf(own), series, log: true, xTitle: "steps back", yTitle: "norm" }));
       } else ownPlot.replaceChildren(el("p", { class: "empty" }, own.whole ? "This model reads from both ends or pools all steps, so there is no single way back; see the inputs below." : "There is no step before."));
-      if (lags.length) {
-        charts.push(lines(freshPlot, { x: lags, log: true, xTitle: "steps back", yTitle: "norm", series: fresh.map((one, at) => ({
-          label: one.name, values: back(one.reach.h[0]), colour: css(["--s1", "--s2", "--s0", "--s3"][at]), dash: at === 3 ? [6, 3] : undefined,
-        })) }));
-      }
+      renderFresh(told);
       const x = own.x.map((_, k) => first + k + 1);
-      charts.push(lines(inputPlot, { x, height: 170, log: true, xTitle: "step", yTitle: "norm", xName: (t) => `${t} “${shown(context.trace.labels[t - 1])}”`,
+      charts.push(lines(inputPlot, { x, height: 170, log: true, xTitle: "step", yTitle: "norm", xName: (t) => (run.data.kind === "examples" && !tokens ? `${t}` : `${t} “${shown(context.trace.labels[t - 1])}”`),
         series: [{ label: "‖∂loss/∂x‖", values: own.x, points: true }], pick: (t) => set({ t: t - 1 }) }));
-      const at = (values, lag) => values[values.length - lag];
-      const far = Math.min(lags.length, 20);
-      if (far && fresh.length) {
-        note.replaceChildren(`Of the error that is there one step back, ${far} steps back there is left: `, ...fresh.flatMap((one, k) => {
-          const h = one.reach.h[0];
-          return [k ? " · " : "", `${one.name} `, el("b", {}, num(at(h, far) / at(h, 1)))];
-        }));
-      }
+    }
+
+    /** The fresh cells alone: a slider of theirs changes nothing else. */
+    function renderFresh({ step, fresh }) {
+      freshChart?.remove();
+      freshChart = null;
+      freshPlot.replaceChildren();
+      const lags = fresh[0]?.reach.at.map((t) => step - t) ?? [];
+      if (!lags.length) { freshPlot.replaceChildren(el("p", { class: "empty" }, "There is no step before.")); note.textContent = ""; return; }
+      freshChart = lines(freshPlot, { x: lags, log: true, xTitle: "steps back", yTitle: "norm", series: fresh.map((one, at) => ({
+        label: one.name, values: one.reach.h[0], colour: css(["--s1", "--s2", "--s0", "--s3"][at]), dash: at === 3 ? [6, 3] : undefined,
+      })) });
+      const far = Math.max(0, lags.findIndex((lag) => lag >= 20)) || lags.length - 1;
+      note.replaceChildren(`Of the error that is there ${lags[0]} step${lags[0] > 1 ? "s" : ""} back, ${lags[far]} steps back there is left: `, ...fresh.flatMap((one, k) => {
+        const h = one.reach.h[0];
+        return [k ? " · " : "", `${one.name} `, el("b", {}, num(h[far] / h[0]))];
+      }));
     }
 
     function renderPairs(told) {
@@ -85,9 +92,9 @@ export const gradient = {
       const scale = amount(1);
       const canvas = el("canvas", { style: { height: "300px", maxWidth: "600px" }, role: "img", "aria-label": "the gradient of the loss of each step with respect to each input" });
       heat(canvas, flat, count, Array.from({ length: count }, (_, k) => k), scale);
-      const label = (t) => (run.data.kind === "text" ? `“${shown(context.trace.labels[t])}”` : context.trace.labels[t]);
+      const label = (t) => (tokens ? `“${shown(context.trace.labels[t])}”` : run.data.kind === "table" ? context.trace.labels[t] : "");
       const show = (out) => {
-        if (run.data.kind !== "text") return;
+        if (!tokens) return;
         text ??= build(told.first, count);
         const row = told.pairs[out], most = Math.max(...row, 1e-30);
         text.paint(scale, (t) => (t <= out ? row[t] / most : null));
@@ -112,7 +119,7 @@ export const gradient = {
     }
 
     function build(first, count) {
-      const part = { labels: context.trace.labels.slice(first, first + count) };
+      const part = { labels: context.trace.labels.slice(first, first + count), joint: context.trace.joint };
       const own = textOf(part, (t) => { if (t !== null && pairs) { const row = pairs.pairs[t]; connect.replaceChildren(el("b", {}, `step ${first + t + 1}`), ` hangs most on step ${first + row.indexOf(Math.max(...row)) + 1}`); } });
       own.root.style.maxHeight = "140px";
       own.root.style.marginTop = "10px";
@@ -145,6 +152,20 @@ export const gradient = {
         context.tell(null);
       } catch (error) { note.textContent = ""; context.refused(error); }
     });
+    // While a slider moves, one question at a time is under way, and the last place of the slider is asked for.
+    let asking = false, again = false;
+    async function moved() {
+      if (asking) { again = true; return; }
+      asking = true;
+      try {
+        do {
+          again = false;
+          const told = await context.ask("gradient", { trace: context.trace.id, step: state.t, ...ask, fresh_only: true });
+          if (!root.isConnected) return;
+          renderFresh(told);
+        } while (again);
+      } catch (error) { context.refused(error); } finally { asking = false; }
+    }
     let resting = 0;
     buildControls();
     load();
@@ -154,7 +175,7 @@ export const gradient = {
         if (changed.has("t") && live) { clearTimeout(resting); resting = setTimeout(load, 250); }
         if (changed.has("trace")) load();
       },
-      remove() { clearTimeout(resting); charts.forEach((chart) => chart.remove()); },
+      remove() { clearTimeout(resting); freshChart?.remove(); charts.forEach((chart) => chart.remove()); },
     };
   },
 };

@@ -5,6 +5,7 @@ import { buildControls, buildTime } from "./controls.js";
 import { el, num } from "./dom.js";
 import { listen, set, state } from "./store.js";
 import { ablation } from "./ablation.js";
+import { answer } from "./answer.js";
 import { cell } from "./cell.js";
 import { forecast } from "./forecast.js";
 import { gates } from "./gates.js";
@@ -15,7 +16,7 @@ import { sampling } from "./sampling.js";
 import { training } from "./training.js";
 import { units } from "./units.js";
 
-const VIEWS = [units, gates, cell, gradient, match, ablation, sampling, forecast, results, training];
+const VIEWS = [units, gates, cell, gradient, match, ablation, sampling, forecast, answer, results, training];
 /** Views that read what the run wrote, and need no trace. */
 const FROM_THE_FOLDER = new Set(["training", "results"]);
 const byId = (id) => document.getElementById(id);
@@ -133,7 +134,7 @@ function buildTabs() {
   tabs.replaceChildren(...views().map((one) => el("button", {
     type: "button", role: "tab", id: `tab-${one.id}`, "aria-controls": "view",
     onclick: () => set({ view: one.id }),
-  }, one.title)));
+  }, one.titleOf?.(context.run) ?? one.title)));
   tabs.onkeydown = (event) => {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!step) return;
@@ -197,7 +198,7 @@ function buildTheme() {
 function tellRun() {
   const { run } = context;
   const part = run.parts[0];
-  const layers = part ? `${part.facts?.title ?? part.cell}, ${run.parts.length} × ${part.hidden} units` : "no recurrent layer";
+  const layers = part ? `${run.data.encoder ? "encoder: " : ""}${part.facts?.title ?? part.cell}, ${new Set(run.parts.map((one) => `${one.at}.${one.layer}`)).size} × ${part.hidden} units${run.parts.some((one) => one.reverse) ? " in both directions" : ""}` : "no recurrent layer";
   const best = run.best?.metric;
   byId("run").textContent = [run.name, `${run.task} model`, layers, `${run.parameters.toLocaleString("en")} weights`,
     best === undefined || best === null ? null : `best epoch ${run.best.epoch + 1}, validation ${num(best)}`,

@@ -11,7 +11,7 @@ export const match = {
   when: (context) => context.run.parts.length > 0,
   mount(root, context) {
     const { run, live } = context;
-    const kind = run.data.kind;
+    const tokens = run.data.reads === "tokens", examples = run.data.kind === "examples";
     let threshold = 0.5, share = 0.8, edges = "any", plane = null, body = null, on = [], dropped = new Set(), stop = false;
     const place = el("div");
     const units = el("div", { class: "ranks", role: "list", style: { maxHeight: "300px" } });
@@ -22,10 +22,10 @@ export const match = {
     root.append(el("div", { class: "split" },
       el("div", { class: "stack" },
         el("section", { class: "panel" }, el("h2", {}, "Choose a span"),
-          el("p", { class: "lead" }, kind === "text" ? "Drag over the text, or hold Shift and press an arrow key. Units that stay on through the span are listed; other places where they are on are below." : "Drag over the steps, or hold Shift and press an arrow key."),
+          el("p", { class: "lead" }, tokens ? "Drag over the text, or hold Shift and press an arrow key. Units that stay on through the span are listed; other places where they are on are below." : "Drag over the steps, or hold Shift and press an arrow key."),
           controls, place, head),
         el("section", { class: "panel" }, el("h2", {}, "Other places in this piece"), here),
-        kind === "text" ? el("section", { class: "panel" }, el("h2", {}, "Places in all of the data"), progress, all) : null),
+        run.data.kind !== "table" ? el("section", { class: "panel" }, el("h2", {}, "Places in all of the data"), progress, all) : null),
       el("aside", { class: "panel" }, el("h2", {}, "Units that stay on"), el("p", { class: "lead" }, "On: the value is at least the threshold away from zero, on one side, at every step of the span. Click to leave one out."), units)));
 
     const limit = el("span");
@@ -65,7 +65,7 @@ export const match = {
     }
 
     function build() {
-      if (kind === "text") {
+      if (tokens) {
         body = textOf(context.trace);
         body.root.style.userSelect = "none";
         brush(body.root, (event) => {
@@ -104,7 +104,7 @@ export const match = {
       const shade = amount(1);
       // Below half of them, a place is not like the span.
       body.paint(shade, (t) => (kept.length ? Math.max(0, 2 * kept.filter((one) => is(t, one.unit, one.sign)).length / kept.length - 1) : null));
-      const label = kind === "text" ? ` “${context.trace.labels.slice(a, b).map(shown).join("")}”` : "";
+      const label = tokens ? ` “${context.trace.labels.slice(a, b).map(shown).join(context.trace.joint ?? "")}”` : "";
       head.replaceChildren(el("b", {}, `steps ${a + 1} to ${b}${label}`), ` · ${on.length} of ${size} units of ${state.plane} stay on. What is coloured has them on too: the stronger, the more of them.`);
       units.replaceChildren(...on.slice(0, 60).map((one) => {
         const spark = el("canvas", { "aria-hidden": "true" });
@@ -130,13 +130,13 @@ export const match = {
       return list.map(([x, y, sum]) => [x, y, sum / (y - x) / kept.length]).sort((p, q) => Math.abs(p[1] - p[0] - length) - Math.abs(q[1] - q[0] - length) || p[0] - q[0]).slice(0, 30);
     }
 
-    function rows(found, labels, from, go) {
+    function rows(found, labels, from, go, where = "") {
       if (!found.length) return [el("p", { class: "note" }, "None.")];
       return found.map(([x, y, mean]) => {
         const [p, q] = [x - from, y - from];
-        const join = (list) => list.map((label) => (kind === "text" ? (label === "\n" ? "↵" : label) : `${label} `)).join("");
+        const join = (list) => list.map((label) => (tokens ? (label === "\n" ? "↵" : label) + (context.trace.joint ?? "") : `${label} `)).join("");
         return el("button", { type: "button", onclick: () => go(x) },
-          el("span", { class: "dim" }, `${x + 1}–${y} ${Math.round(mean * 100)} %`),
+          el("span", { class: "dim" }, `${where}${x + 1}–${y} ${Math.round(mean * 100)} %`),
           el("span", {}, join(labels.slice(Math.max(0, p - 24), p)), el("mark", {}, join(labels.slice(p, q))), join(labels.slice(q, q + 24))));
       });
     }
@@ -151,13 +151,22 @@ export const match = {
     async function search(kept, length) {
       stop = false;
       const { total } = run.data;
-      const most = Math.min(total, 60000), chunk = 2000;
+      const most = Math.min(total, examples ? 3000 : 60000), chunk = 2000;
       const bar = el("progress", { max: most, value: 0 });
       const halt = el("button", { type: "button", onclick: () => { stop = true; } }, "Stop");
       progress.replaceChildren(bar, halt);
       const found = [];
       try {
-        for (let from = 0; from < most && !stop && root.isConnected; from += chunk) {
+        for (let from = 0; from < most && !stop && root.isConnected && examples;) {
+          const told = await context.ask("match", { part: state.part, plane: state.plane, units: kept.map((one) => [one.unit, one.sign]), threshold, share, length, from, count: Math.min(50, most - from) });
+          for (const one of told.sequences) for (const [x, y, mean] of one.places) found.push({ x, y, mean, labels: one.labels, from: 0, sequence: one.sequence });
+          found.sort((p, q) => Math.abs(p.y - p.x - length) - Math.abs(q.y - q.x - length) || q.mean - p.mean);
+          found.splice(60);
+          all.replaceChildren(...found.flatMap((one) => rows([[one.x, one.y, one.mean]], one.labels, 0, (t) => set({ text: null, from: one.sequence, t, a: one.x, b: one.y }), `${run.data.unit} ${one.sequence + 1}, `)));
+          from = told.next;
+          bar.value = from;
+        }
+        for (let from = 0; from < most && !stop && root.isConnected && !examples; from += chunk) {
           const told = await context.ask("match", { part: state.part, plane: state.plane, units: kept.map((one) => [one.unit, one.sign]), threshold, share, length, from, count: Math.min(chunk, most - from) });
           for (const [x, y, mean] of told.places) {
             found.push({ x, y, mean, labels: told.labels.slice(Math.max(0, x - from - 24), y - from + 24), from: Math.max(from, x - 24) });

@@ -6,7 +6,7 @@ export function features(trace, run) {
   const add = (id, title, values) => list.push({ id, title, values: Float32Array.from(values) });
   const steps = trace.steps;
   add("position", "position in the piece", Array.from({ length: steps }, (_, t) => t));
-  if (run.data.kind === "text") {
+  if (run.data.reads === "tokens") {
     const labels = trace.labels;
     let depth = 0, quoted = false, line = 0, word = 0;
     const inside = [], quotes = [], lines = [], words = [], starts = [];
@@ -23,17 +23,23 @@ export function features(trace, run) {
       line = label === "\n" ? 0 : line + 1;
       word = /\s/.test(label) ? 0 : word + 1;
     });
-    add("line", "position in the line", lines);
-    add("word", "position in the word", words);
-    add("start", "word boundaries", starts);
-    add("space", "spaces and line ends", labels.map((label) => (/^\s$/.test(label) ? 1 : 0)));
+    if (trace.joint) {
+      add("length", "length of the word", labels.map((label) => label.length));
+      add("mark", "punctuation", labels.map((label) => (/^\p{P}+$/u.test(label) ? 1 : 0)));
+      add("number", "digits", labels.map((label) => (/\d/.test(label) ? 1 : 0)));
+    } else {
+      add("line", "position in the line", lines);
+      add("word", "position in the word", words);
+      add("start", "word boundaries", starts);
+      add("space", "spaces and line ends", labels.map((label) => (/^\s$/.test(label) ? 1 : 0)));
+    }
     add("brackets", "inside brackets", inside);
     add("quotes", "inside quotes", quotes);
     add("capital", "capital letters", labels.map((label) => (/\p{Lu}/u.test(label) ? 1 : 0)));
-    add("vowel", "vowels", labels.map((label) => (/[aeiouyAEIOUY]/.test(label) ? 1 : 0)));
+    if (!trace.joint) add("vowel", "vowels", labels.map((label) => (/[aeiouyAEIOUY]/.test(label) ? 1 : 0)));
     if (trace.bits) add("surprise", "surprise", trace.bits.map((bits) => bits ?? 0));
   } else {
-    for (const seen of trace.seen ?? []) add(`seen ${seen.name}`, seen.name, seen.values);
+    for (const seen of trace.seen ?? trace.channels) add(`seen ${seen.name}`, seen.name, seen.values);
     const season = run.data.season;
     if (season > 1) {
       add("sin", "season (sine)", Array.from({ length: steps }, (_, t) => Math.sin(2 * Math.PI * (trace.from + t) / season)));

@@ -7,11 +7,14 @@ import { features, ranked } from "./rank.js";
 import { amount, colour, ground, legend, scaleOf } from "./scales.js";
 import { set, state } from "./store.js";
 
+/** Columns of a sequence that are drawn; more cannot be told apart. */
+const CHANNELS = 5;
+
 /** Spans for the tokens of a piece; a click moves the cursor, `hover` hears of the pointer. */
 export function textOf(trace, hover) {
   const root = el("div", { class: "text", tabIndex: 0, "aria-label": "the text; arrow keys move the cursor" });
   const spans = trace.labels.map((label, t) => {
-    const span = el("span", {}, label === "\n" ? "↵\n" : label);
+    const span = el("span", {}, label === "\n" ? "↵\n" : label + (trace.joint ?? ""));
     if (label === "\n") span.classList.add("nl");
     span.dataset.t = t;
     return span;
@@ -75,7 +78,8 @@ export const units = {
   when: (context) => context.run.parts.length > 0,
   mount(root, context) {
     const { run } = context;
-    const text = run.data.kind === "text";
+    // Steps that are tokens stand as a text; what comes next is told by a language model only.
+    const text = run.data.reads === "tokens", next = run.data.kind === "text";
     let shownText = null, chart = null, strip = null, plane = null, hovered = null, list = [];
     const readout = el("p", { class: "readout", "aria-live": "off" });
     const bar = el("div");
@@ -85,12 +89,12 @@ export const units = {
     const rankBy = el("span");
     const right = el("aside", { class: "panel" }, el("h2", {}, "Telling units"),
       el("p", { class: "lead" }, "Ranked by variance, or by how they move with something in the data."), rankBy, ranks);
-    const colourBy = text
+    const colourBy = next
       ? field("colour", choice([["unit", "the unit"], ["surprise", "surprise"]], state.colour, (value) => set({ colour: value }), "colour by"))
       : null;
     left.append(el("div", { class: "row" }, el("h2", { style: { flex: 1 } }, text ? "The text, coloured" : "The series, and what a unit makes of it"), colourBy, bar),
       place, readout);
-    if (text) {
+    if (next) {
       left.append(el("h3", {}, "What the model expects next"),
         el("p", { class: "note" }, "Under each step the five likeliest next characters, the likeliest on top; the one that came is underlined."));
       strip = expectations(context.trace);
@@ -106,14 +110,14 @@ export const units = {
       const { trace } = context;
       if (!plane || t >= trace.steps) return;
       const parts = [`step ${t + 1}`];
-      if (text) parts.push(`“${shown(trace.labels[t])}”`, trace.bits[t] === null ? null : `surprise ${num(trace.bits[t])} bits`);
-      else parts.push(trace.labels[t], ...trace.channels.map((channel) => `${channel.name} ${num(channel.values[t])}`));
+      if (text) parts.push(`“${shown(trace.labels[t])}”`, (trace.bits?.[t] ?? null) === null ? null : `surprise ${num(trace.bits[t])} bits`);
+      else parts.push(run.data.kind === "table" ? trace.labels[t] : null, ...trace.channels.slice(0, CHANNELS).map((channel) => `${channel.name} ${num(channel.values[t])}`));
       readout.replaceChildren(el("b", {}, `${state.plane}[${state.unit}] = ${signed(value(t))}`), ` · ${parts.filter(Boolean).join(" · ")}`);
-      if (text && trace.top[t]) readout.append(" · next: ", trace.top[t].map(([label, p]) => `${shown(label)} ${Math.round(p * 100)} %`).join("  "));
+      if (next && trace.top[t]) readout.append(" · next: ", trace.top[t].map(([label, p]) => `${shown(label)} ${Math.round(p * 100)} %`).join("  "));
     }
 
     function paint() {
-      const bySurprise = text && state.colour === "surprise";
+      const bySurprise = next && state.colour === "surprise";
       const scale = bySurprise ? amount(8) : scaleOf(state.plane, plane);
       bar.replaceChildren(legend(scale, bySurprise ? "bits" : state.plane));
       if (text) shownText.paint(scale, bySurprise ? (t) => context.trace.bits[t] : value);
@@ -125,7 +129,7 @@ export const units = {
       chart?.remove();
       const { trace } = context;
       const x = Array.from({ length: trace.steps }, (_, t) => t + 1);
-      const own = trace.channels.map((channel) => ({ label: channel.name, values: channel.values }));
+      const own = trace.channels.slice(0, CHANNELS).map((channel, at) => ({ label: channel.name, values: channel.values, colour: css(["--s0", "--s2", "--s3", "--s4", "--s5"][at]) }));
       own.push({ label: `${state.plane}[${state.unit}]`, values: x.map((_, t) => value(t)), axis: "two", colour: css("--s1"), dash: [5, 3] });
       const [graph, colours] = place.children;
       chart = lines(graph, { x, series: own, xTitle: "step", xName: (v) => `${v} (${trace.labels[v - 1] ?? ""})`, yTitle: "value", yTitle2: `${state.plane}[${state.unit}]`, pick: (v) => set({ t: v - 1 }), height: 300 });
@@ -170,10 +174,12 @@ export const units = {
       if (text) {
         shownText = textOf(context.trace, (t) => { hovered = t; tellStep(); });
         place.replaceChildren(shownText.root);
-        const next = expectations(context.trace);
-        strip.root.replaceWith(next.root);
-        strip = next;
-        strip.update(state.t);
+        if (strip) {
+          const anew = expectations(context.trace);
+          strip.root.replaceWith(anew.root);
+          strip = anew;
+          strip.update(state.t);
+        }
         shownText.mark(state.t);
       } else {
         place.replaceChildren(el("div", { class: "plot", style: { minHeight: "346px" } }),

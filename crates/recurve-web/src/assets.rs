@@ -47,6 +47,7 @@ pub(crate) const ASSETS: &[Asset] = &[
     asset!("sampling.js", SCRIPT),
     asset!("forecast.js", SCRIPT),
     asset!("results.js", SCRIPT),
+    asset!("answer.js", SCRIPT),
 ];
 
 /// The file of this name.

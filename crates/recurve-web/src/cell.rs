@@ -1,14 +1,15 @@
 //! One step of one unit with every number on every wire, and what follows when one of them is changed.
 //!
 //! The sums are formed here in plain loops, so that each can be shown as what it is made of. What follows
-//! is run by the engine: the changed `h` and `c` go up through the layers above, and the model reads on
-//! from there. A changed weight stays changed for the steps after.
+//! is run by the engine: the direction of the layer runs on from the step with the changed `h` and `c`, and the
+//! layers above read what it gives. A changed weight stays changed for the steps after.
 
 use crate::edit::{self, Edit, place};
+use crate::equations::gates_of;
 use crate::subject::{best, log_softmax};
-use crate::trace::{Place, Sequence, Trace, gates_of, states, unsound};
+use crate::trace::{Place, Trace, run, side_by_side, unsound};
 use recurve_nn::{
-    Batch, Description, Engine, Input, Layer, Mode, Model, Network, Recurrent, State,
+    Batch, Description, Engine, Input, Layer, Mode, Model, Network, Pooling, Recurrent, State,
 };
 use recurve_train::error::{Error, Result};
 use serde::Deserialize;
@@ -60,7 +61,8 @@ pub(crate) struct Run<'a> {
     pub(crate) model: &'a Model<f32>,
     pub(crate) engine: Engine,
     pub(crate) places: &'a [Place],
-    pub(crate) sequence: &'a Sequence,
+    /// The tokens of a text whose next token is what the model gives.
+    pub(crate) next: Option<&'a [u32]>,
     pub(crate) trace: &'a Trace,
 }
 
@@ -120,85 +122,99 @@ impl Run<'_> {
         Ok(answer)
     }
 
-    /// The outputs from a step on, as they were and with the change.
+    /// The outputs as they were and with the change. The direction of the layer runs on from the step with the
+    /// changed states and weights; what lies above reads that.
     fn after(&self, changed: &Model<f32>, ask: &Ask, now: &Step) -> Result<Value> {
-        let Self { engine, places, sequence, trace, .. } = *self;
+        let Self { engine, places, trace, .. } = *self;
         let description = changed.description();
         let place = &places[ask.part];
-        if description.stacks().any(|stack| stack.bidirectional) {
-            return Err(Error::usage(
-                "the model reads from both ends, so there is no single way on from a step",
-            ));
-        }
-        // The changed layer alone, one step.
         let Layer::Recurrent(stack) = &description.layers[place.at] else {
             return Err(Error::usage("the layer is not recurrent"));
         };
-        let one = Recurrent { layers: 1, ..stack.clone() };
-        let alone = Description::values(place.inputs).recurrent(one);
-        let first = changed.entries().get(&place.name("w")).map_or(0, |entry| entry.range.start);
-        let end = first + recurve_nn::Entries::of(&alone).map_err(unsound)?.len();
-        let mut state = State::zero(&alone, 1);
-        state.parts_mut()[0].h.copy_from_slice(&now.h);
-        if state.parts()[0].c.len() != now.c.len() {
-            return Err(Error::usage("the states of this cell are not known to the explorer"));
+        let both = description.stacks().any(|stack| stack.bidirectional);
+        let pooled = description.is_pooled();
+        let end = if both || pooled { trace.steps } else { trace.steps.min(ask.step + 1 + AFTER) };
+        let mut plane = trace.parts[ask.part].planes["h"][..end * place.hidden].to_vec();
+        let h = alone(changed, (place, stack), now, self.read_on(ask, now, end), engine)?;
+        for (nth, row) in h.chunks_exact(place.hidden).enumerate() {
+            let t = if place.reverse { ask.step - nth } else { ask.step + nth };
+            plane[t * place.hidden..][..place.hidden].copy_from_slice(row);
         }
-        state.parts_mut()[0].c.copy_from_slice(&now.c);
-        let mut network = Network::new(&alone, engine).map_err(unsound)?;
-        network.load(&changed.values()[first..end], false);
-        let batch = Batch::new(1, 1, Input::Values(&now.x));
-        let h = network.forward(&batch, Some(&mut state), Mode::Infer).map_err(unsound)?.to_vec();
-
-        // The states after the step: below as traced, here as changed, above as they follow.
-        let mut states = states(description, trace, |at| {
-            if at < ask.part { Some(ask.step) } else { ask.step.checked_sub(1) }
-        })?;
-        states.parts_mut()[ask.part].clone_from(&state.parts()[0]);
-        let above = above(description, place, stack);
-        let mut outputs = vec![];
-        if let Some(above) = &above {
-            let count = recurve_nn::Entries::of(above).map_err(unsound)?.len();
+        let beside = places.iter().zip(&trace.parts).enumerate();
+        let beside = beside.filter(|(_, (own, _))| (own.at, own.layer) == (place.at, place.layer));
+        let planes: Vec<&[f32]> = beside
+            .map(|(at, (_, part))| if at == ask.part { &plane } else { &part.planes["h"] })
+            .map(|plane| &plane[..end * place.hidden])
+            .collect();
+        let mut outputs = side_by_side(&planes, place.hidden);
+        let mut above = above(description, place, stack);
+        let mut rows = end;
+        if let (true, Some(Layer::Pool { by: Pooling::Last })) =
+            (stack.bidirectional, above.layers.first())
+        {
+            // The last step of each direction: the pool alone would not know which rows those are.
+            let (h, width) = (place.hidden, stack.width());
+            outputs = [&outputs[(end - 1) * width..][..h], &outputs[h..width]].concat();
+            above.layers.remove(0);
+            rows = 1;
+        }
+        if !above.layers.is_empty() {
+            let count = recurve_nn::Entries::of(&above).map_err(unsound)?.len();
             let values = changed.values();
-            let mut own = State::zero(above, 1);
-            own.parts_mut().clone_from_slice(&states.parts()[ask.part + 1..]);
-            let mut network = Network::new(above, engine).map_err(unsound)?;
-            network.load(&values[values.len() - count..], false);
-            let batch = Batch::new(1, 1, Input::Values(&h));
-            let y = network.forward(&batch, Some(&mut own), Mode::Infer).map_err(unsound)?;
-            outputs.extend_from_slice(y);
-            states.parts_mut()[ask.part + 1..].clone_from_slice(own.parts());
-        } else {
-            outputs = h;
+            let input = Input::Values(&outputs);
+            outputs = run(engine, &above, &values[values.len() - count..], (rows, input))?;
         }
-        let steps = (trace.steps - ask.step - 1).min(AFTER);
-        let from = ask.step + 1;
-        if steps > 0 {
-            let mut network = Network::new(description, engine).map_err(unsound)?;
-            network.load(changed.values(), false);
-            let width = match sequence {
-                Sequence::Values(values) => values.len() / trace.steps,
-                Sequence::Tokens(_) => 0,
-            };
-            let input = match sequence {
-                Sequence::Tokens(tokens) => Input::Tokens(&tokens[from..from + steps]),
-                Sequence::Values(rows) => Input::Values(&rows[from * width..][..steps * width]),
-            };
-            let batch = Batch::new(steps, 1, input);
-            let y = network.forward(&batch, Some(&mut states), Mode::Infer).map_err(unsound)?;
-            if description.is_pooled() {
-                outputs.clear();
-            }
-            outputs.extend_from_slice(y);
+        if pooled {
+            return Ok(json!({"was": trace.outputs, "now": outputs}));
         }
-        Ok(match sequence {
-            Sequence::Tokens(tokens) => compare_text(tokens, trace, ask.step, &outputs),
-            Sequence::Values(_) => json!({
-                "was": trace.outputs[trace.outputs.len() - outputs.len().min(trace.outputs.len())..],
-                "now": outputs,
-                "whole": description.is_pooled() && from + steps == trace.steps,
-            }),
-        })
+        let width = outputs.len() / end;
+        let first = if both { 0 } else { ask.step };
+        if let Some(tokens) = self.next {
+            return Ok(compare_text(tokens, trace, ask.step, &outputs[first * width..]));
+        }
+        let far = |t: usize| {
+            let pairs = trace.outputs[t * width..].iter().zip(&outputs[t * width..][..width]);
+            pairs.map(|(was, now)| f64::from(now - was).powi(2)).sum::<f64>().sqrt()
+        };
+        Ok(json!({"first": first, "far": (first..end).map(far).collect::<Vec<f64>>()}))
     }
+
+    /// What the direction reads from the changed step on, in its order.
+    fn read_on(&self, ask: &Ask, now: &Step, end: usize) -> Vec<f32> {
+        let own = &self.trace.parts[ask.part];
+        let row = |t: usize| &own.x[t * own.inputs..][..own.inputs];
+        let mut x = now.x.clone();
+        if self.places[ask.part].reverse {
+            (0..ask.step).rev().for_each(|t| x.extend_from_slice(row(t)));
+        } else {
+            (ask.step + 1..end).for_each(|t| x.extend_from_slice(row(t)));
+        }
+        x
+    }
+}
+
+/// One direction of one layer from these states on.
+fn alone(
+    model: &Model<f32>,
+    (place, stack): (&Place, &Recurrent),
+    now: &Step,
+    x: Vec<f32>,
+    engine: Engine,
+) -> Result<Vec<f32>> {
+    let one = Recurrent { layers: 1, bidirectional: false, ..stack.clone() };
+    let alone = Description::values(place.inputs).recurrent(one);
+    let first = model.entries().get(&place.name("w")).map_or(0, |entry| entry.range.start);
+    let end = first + recurve_nn::Entries::of(&alone).map_err(unsound)?.len();
+    let mut state = State::zero(&alone, 1);
+    state.parts_mut()[0].h.copy_from_slice(&now.h);
+    if state.parts()[0].c.len() != now.c.len() {
+        return Err(Error::usage("the states of this cell are not known to the explorer"));
+    }
+    state.parts_mut()[0].c.copy_from_slice(&now.c);
+    let mut network = Network::new(&alone, engine).map_err(unsound)?;
+    network.load(&model.values()[first..end], false);
+    let batch = Batch::new(x.len() / place.inputs, 1, Input::Values(&x));
+    Ok(network.forward(&batch, Some(&mut state), Mode::Infer).map_err(unsound)?.to_vec())
 }
 
 /// What a layer had before it at a step.
@@ -298,15 +314,15 @@ fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + (-x).exp())
 }
 
-/// What lies above a layer, as a model that reads its `h`; none where nothing does.
-fn above(description: &Description, place: &Place, stack: &Recurrent) -> Option<Description> {
-    let mut above = Description::values(place.hidden);
+/// What lies above a layer, as a model that reads its `h`.
+fn above(description: &Description, place: &Place, stack: &Recurrent) -> Description {
+    let mut above = Description::values(stack.width());
     let rest = stack.layers - place.layer - 1;
     if rest > 0 {
         above = above.recurrent(Recurrent { layers: rest, ..stack.clone() });
     }
     above.layers.extend_from_slice(&description.layers[place.at + 1..]);
-    (!above.layers.is_empty()).then_some(above)
+    above
 }
 
 /// Surprise per step and the likeliest next tokens, before and after.

@@ -17,6 +17,7 @@ use recurve_train::task::{Forecaster, GenerateOptions, LanguageModel};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -45,11 +46,15 @@ pub(crate) struct Explorer {
     /// What is wrong with the run folder now.
     problem: Option<String>,
     traces: VecDeque<Kept>,
+    /// The fresh cells that gradients were last followed through.
+    drawn: RefCell<Option<gradient::Drawn>>,
 }
 
 /// A model that was read.
 struct Loaded {
     file: ModelFile,
+    /// What is looked into: the model, or the encoder of one with a decoder.
+    model: Model<f32>,
     engine: Engine,
     subject: Subject,
     places: Vec<Place>,
@@ -121,6 +126,18 @@ struct AskSample {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct AskAnswer {
+    trace: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskNamed {
+    id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct AskLog {
     after: u64,
 }
@@ -144,6 +161,7 @@ impl Explorer {
             version: 1,
             problem: None,
             traces: VecDeque::new(),
+            drawn: RefCell::new(None),
         })
     }
 
@@ -164,6 +182,10 @@ impl Explorer {
             "gradient" => self.gradient(&read(body)?)?,
             "pairs" => self.pairs(&read(body)?)?,
             "match" => self.find(&read(body)?)?,
+            "answer" => self.say(&read(body)?)?,
+            "named" => {
+                json!({"from": self.loaded.subject.examples()?.named(&read::<AskNamed>(body)?.id)?})
+            }
             "loss" => self.loss(&read(body)?)?,
             "units" => self.units(&read(body)?)?,
             "sample" => self.sample(&read(body)?)?,
@@ -244,12 +266,12 @@ impl Explorer {
     fn trace(&mut self, ask: AskTrace) -> Result<Value> {
         let AskTrace { text, from, count, edits } = ask;
         let reading = self.loaded.subject.read(&Piece { text, from, count })?;
-        let Loaded { file, engine, places, subject, .. } = &self.loaded;
+        let Loaded { model, engine, places, subject, .. } = &self.loaded;
         let changed = match edits.is_empty() {
             true => None,
-            false => Some(edit::apply(file.model(), places, &edits)?),
+            false => Some(edit::apply(model, places, &edits)?),
         };
-        let model = changed.as_ref().unwrap_or(file.model());
+        let model = changed.as_ref().unwrap_or(model);
         let trace = trace::trace(model, *engine, &reading.sequence)?;
         if trace.outputs.iter().any(|output| !output.is_finite()) {
             return Err(Error::failed("the model gives outputs that are no numbers"));
@@ -291,13 +313,16 @@ impl Explorer {
 
     fn cell(&self, ask: &cell::Ask) -> Result<Value> {
         let kept = self.kept(&ask.trace)?;
-        let Loaded { file, engine, places, subject, .. } = &self.loaded;
-        let model = kept.model.as_ref().unwrap_or(file.model());
+        let Loaded { model, engine, places, subject, .. } = &self.loaded;
+        let next = match (subject, &kept.reading.sequence) {
+            (Subject::Text(_), Sequence::Tokens(tokens)) => Some(&tokens[..]),
+            _ => None,
+        };
         let run = cell::Run {
-            model,
+            model: kept.model.as_ref().unwrap_or(model),
             engine: *engine,
             places,
-            sequence: &kept.reading.sequence,
+            next,
             trace: &kept.trace,
         };
         let mut answer = run.answer(ask)?;
@@ -312,7 +337,9 @@ impl Explorer {
             Subject::Table(table) => table.wanted(&kept.reading)?,
             _ => None,
         };
+        let examples = self.loaded.subject.examples().ok();
         Ok(move |t: usize, outputs: &[f32]| match &kept.reading.sequence {
+            _ if let Some(examples) = examples => examples.error(&kept.reading, t, outputs),
             Sequence::Tokens(tokens) => {
                 let logarithms = log_softmax(outputs);
                 let likeliest =
@@ -321,7 +348,7 @@ impl Explorer {
                 let p = logarithms.iter().enumerate();
                 p.map(|(at, p)| (p.exp() - f64::from(u8::from(at == next))) as f32).collect()
             }
-            Sequence::Values(_) => {
+            _ => {
                 let wanted = |at: usize| wanted.as_ref().map_or(0.0, |wanted| wanted[at]);
                 let count = outputs.len() as f32;
                 let errors = outputs.iter().enumerate();
@@ -340,8 +367,8 @@ impl Explorer {
     fn gradient(&self, ask: &gradient::Ask) -> Result<Value> {
         ask.check()?;
         let kept = self.kept(&ask.trace)?;
-        let Loaded { file, engine, places, .. } = &self.loaded;
-        let base = kept.model.as_ref().unwrap_or(file.model());
+        let Loaded { model, engine, places, .. } = &self.loaded;
+        let base = kept.model.as_ref().unwrap_or(model);
         let edits: Vec<Edit> = places
             .iter()
             .enumerate()
@@ -359,30 +386,40 @@ impl Explorer {
         let step = if pooled { kept.trace.steps - 1 } else { ask.step };
         let (first, end) = Self::window(kept, step, ask.back)?;
         let hidden = places.first().map_or(1, |place| place.hidden);
-        let (own, fresh) = std::thread::scope(|scope| {
-            let fresh = scope.spawn(|| bare.fresh(*engine, (first, end), hidden, ask));
-            let own = || -> Result<Value> {
-                if !bare.is_stepwise() {
-                    let x = bare.inputs(*engine, step, &|y| error(step, y))?;
-                    return Ok(
-                        json!({"h": [], "c": [], "x": x[first..end].to_vec(), "whole": true}),
-                    );
-                }
-                let before = first.checked_sub(1);
-                let start = trace::states(model.description(), &kept.trace, |_| before)?;
-                let reach = bare.reach(*engine, (first, end), &start, &|y| error(step, y))?;
-                Ok(gradient::tell(&reach))
-            };
-            (own(), fresh.join().unwrap_or_else(|_| Err(gradient::broken())))
-        });
-        let (own, fresh) = (own?, fresh?);
-        Ok(json!({"first": first, "step": step, "own": own, "fresh": fresh, "hidden": hidden}))
+        let sizes = gradient::Drawn::sizes(&bare, hidden);
+        let mut drawn = self.drawn.borrow_mut();
+        if drawn.as_ref().is_none_or(|drawn| !drawn.is_of(sizes, ask.seed)) {
+            *drawn = Some(gradient::Drawn::new(sizes, ask.seed)?);
+        }
+        let Some(drawn) = &*drawn else { return Err(gradient::broken()) };
+        let fresh = bare.fresh(*engine, (first, end), (drawn, ask))?;
+        let told = json!({"first": first, "step": step, "fresh": fresh, "hidden": hidden});
+        if ask.fresh_only {
+            return Ok(told);
+        }
+        let row = if pooled { 0 } else { step };
+        let own = match bare.is_stepwise() {
+            true => {
+                let before = |t: usize| {
+                    trace::states(model.description(), &kept.trace, |_| t.checked_sub(1))
+                };
+                let reach = bare.reach(*engine, (first, end), &before, &|y| error(row, y))?;
+                gradient::tell(&reach)
+            }
+            false => {
+                let x = bare.inputs(*engine, step, &|y| error(row, y))?;
+                json!({"at": [], "h": [], "c": [], "x": x[first..end].to_vec(), "whole": true})
+            }
+        };
+        let mut told = told;
+        told["own"] = own;
+        Ok(told)
     }
 
     fn pairs(&self, ask: &AskPairs) -> Result<Value> {
         let kept = self.kept(&ask.trace)?;
-        let Loaded { file, engine, .. } = &self.loaded;
-        let model = kept.model.as_ref().unwrap_or(file.model());
+        let Loaded { model, engine, .. } = &self.loaded;
+        let model = kept.model.as_ref().unwrap_or(model);
         let bare = gradient::Bare::of(model, *engine, &kept.reading.sequence)?;
         let back = ask.back.clamp(1, gradient::MOST_PAIRS);
         let (first, end) = Self::window(kept, ask.step, back)?;
@@ -396,46 +433,72 @@ impl Explorer {
         if let Some((unit, _)) = ask.units.iter().find(|(unit, _)| *unit >= place.hidden) {
             return Err(Error::usage(format!("there is no unit {unit}")));
         }
-        let count = ask.count.min(MOST_SEARCHED);
-        let piece = Piece { text: None, from: Some(ask.from), count: Some(count) };
-        let reading = self.loaded.subject.read(&piece)?;
-        let model = self.loaded.file.model();
-        let trace = trace::trace(model, self.loaded.engine, &reading.sequence)?;
-        let plane = trace.parts[ask.part].planes.get(ask.plane.as_str());
-        let plane = plane.ok_or_else(|| Error::usage(format!("there is no `{}`", ask.plane)))?;
-        let found = matching::places(plane, place.hidden, ask);
-        let told = self.loaded.subject.tell(&reading, &trace)?;
-        Ok(
-            json!({"places": found, "labels": told["labels"], "from": ask.from, "steps": trace.steps}),
-        )
+        let found_in = |piece: &Piece, from: usize| -> Result<(Value, usize)> {
+            let reading = self.loaded.subject.read(piece)?;
+            let trace = trace::trace(&self.loaded.model, self.loaded.engine, &reading.sequence)?;
+            let plane = trace.parts[ask.part].planes.get(ask.plane.as_str());
+            let plane =
+                plane.ok_or_else(|| Error::usage(format!("there is no `{}`", ask.plane)))?;
+            let found = matching::places(plane, place.hidden, ask, from);
+            let told = self.loaded.subject.tell(&reading, &trace)?;
+            let steps = trace.steps;
+            Ok((
+                json!({"places": found, "labels": told["labels"], "from": from, "steps": steps}),
+                steps,
+            ))
+        };
+        if self.loaded.subject.examples().is_err() {
+            let count = ask.count.min(MOST_SEARCHED);
+            let piece = Piece { text: None, from: Some(ask.from), count: Some(count) };
+            return Ok(found_in(&piece, ask.from)?.0);
+        }
+        // Sequences one after the other, each with places of its own.
+        let (mut all, mut steps, mut at) = (vec![], 0, ask.from);
+        while at < ask.from.saturating_add(ask.count) && steps < MOST_SEARCHED {
+            let (mut told, own) = found_in(&Piece { from: Some(at), ..Piece::default() }, 0)?;
+            told["sequence"] = json!(at);
+            if told["places"].as_array().is_some_and(|places| !places.is_empty()) {
+                all.push(told);
+            }
+            (steps, at) = (steps + own, at + 1);
+        }
+        Ok(json!({"sequences": all, "next": at}))
     }
 
-    fn loss(&self, ask: &AskLoss) -> Result<Value> {
-        let Loaded { file, engine, places, subject, .. } = &self.loaded;
-        let sample = subject.sample()?;
-        let whole = measure::loss(file.model(), *engine, &sample)?;
-        let changed = edit::apply(file.model(), places, &ask.edits)?;
-        let loss = measure::loss(&changed, *engine, &sample)?;
-        Ok(json!({
-            "whole": whole, "changed": loss, "unit": measure::unit(subject),
-            "steps": sample.steps, "sequences": sample.batch,
-        }))
+    /// What the model says about the piece of a trace, with the changes that it was traced with.
+    fn say(&self, ask: &AskAnswer) -> Result<Value> {
+        let kept = self.kept(&ask.trace)?;
+        let Loaded { file, engine, subject, .. } = &self.loaded;
+        let whole = kept.model.as_ref().map(|changed| trace::whole(file.model(), changed));
+        let model = whole.as_ref().unwrap_or(file.model());
+        let said = subject.examples()?.say(model, *engine, &kept.reading.piece)?;
+        serde_json::to_value(said)
+            .map_err(|error| Error::failed("the answer cannot be told").with_source(error))
+    }
+
+    fn loss(&mut self, ask: &AskLoss) -> Result<Value> {
+        let Loaded { file, model, engine, places, subject, .. } = &mut self.loaded;
+        let changed = edit::apply(model, places, &ask.edits)?;
+        let mut measured = measure::Measured::of(subject, file.model(), *engine)?;
+        let whole = measured.whole;
+        let loss = measured.loss(&trace::whole(file.model(), &changed))?;
+        Ok(json!({"whole": whole, "changed": loss, "unit": measured.unit, "over": measured.over}))
     }
 
     /// The loss with each of some units off.
-    fn units(&self, ask: &AskUnits) -> Result<Value> {
-        let Loaded { file, engine, places, subject, .. } = &self.loaded;
+    fn units(&mut self, ask: &AskUnits) -> Result<Value> {
+        let Loaded { file, model, engine, places, subject, .. } = &mut self.loaded;
         let hidden = edit::place(places, ask.part)?.hidden;
-        let sample = subject.sample()?;
-        let whole = measure::loss(file.model(), *engine, &sample)?;
+        let mut measured = measure::Measured::of(subject, file.model(), *engine)?;
+        let whole = measured.whole;
         let end = ask.first.saturating_add(ask.count.min(64)).min(hidden);
         let mut losses = vec![];
         for unit in ask.first..end {
             let off = Edit::Off { part: ask.part, units: vec![unit] };
-            let changed = edit::apply(file.model(), places, &[off])?;
-            losses.push(measure::loss(&changed, *engine, &sample)?);
+            let changed = edit::apply(model, places, &[off])?;
+            losses.push(measured.loss(&trace::whole(file.model(), &changed))?);
         }
-        Ok(json!({"whole": whole, "losses": losses, "unit": measure::unit(subject)}))
+        Ok(json!({"whole": whole, "losses": losses, "unit": measured.unit}))
     }
 
     fn sample(&self, ask: &AskSample) -> Result<Value> {
@@ -460,7 +523,7 @@ impl Explorer {
         }
         let sequence = Sequence::Tokens(tokens);
         let trace = trace::trace(self.loaded.file.model(), self.loaded.engine, &sequence)?;
-        let reading = Reading::of(sequence);
+        let reading = Reading::of(sequence, None);
         let mut told = self.loaded.subject.tell(&reading, &trace)?;
         told["prompt"] = json!(ask.prompt);
         told["text"] = json!(text);
@@ -490,12 +553,13 @@ impl Loaded {
         let stamp = stamp(&folder.model());
         let file = ModelFile::load(folder.path())?;
         let engine = model_file::engine(threads)?.with_precision(file.precision());
-        let description = file.model().description();
+        let model = trace::looked_into(file.model())?;
+        let description = model.description();
         let (subject, places) = match trace::unfit(description) {
             None => (Subject::of(&file, data), trace::places(description)?),
             Some(why) => (Subject::Other(why), vec![]),
         };
-        Ok(Self { file, engine, subject, places, stamp })
+        Ok(Self { file, model, engine, subject, places, stamp })
     }
 }
 
@@ -517,6 +581,7 @@ fn fingerprint(sequence: &Sequence, edits: &[Edit]) -> String {
     match sequence {
         Sequence::Tokens(tokens) => tokens.hash(&mut hasher),
         Sequence::Values(values) => values.iter().for_each(|v| v.to_bits().hash(&mut hasher)),
+        Sequence::Words { tokens, letters, .. } => (tokens, letters).hash(&mut hasher),
     }
     format!("{edits:?}").hash(&mut hasher);
     format!("{:016x}", hasher.finish())

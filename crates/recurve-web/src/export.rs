@@ -25,7 +25,7 @@ const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline' data:; \
 /// # Errors
 /// The data of the run is not there, or a piece of it cannot be read.
 pub(crate) fn page(explorer: &mut Explorer) -> Result<String> {
-    let run = ask(explorer, "run", &json!({}))?;
+    let mut run = ask(explorer, "run", &json!({}))?;
     let parts = run["parts"].as_array().cloned().unwrap_or_default();
     let per_step: u64 = parts
         .iter()
@@ -39,7 +39,10 @@ pub(crate) fn page(explorer: &mut Explorer) -> Result<String> {
         Some("text") => json!({"count": steps}),
         _ => json!({}),
     };
-    if run["data"]["kind"] == "other" {
+    let gone = run["data"]["kind"] == "examples" && run["data"]["total"] == 0;
+    if run["data"]["kind"] == "other" || gone {
+        // There is nothing to look into.
+        run["parts"] = json!([]);
         let none = json!({});
         return assemble(&json!({
             "run": run,
@@ -74,11 +77,15 @@ pub(crate) fn page(explorer: &mut Explorer) -> Result<String> {
         "planes": planes,
         "gradient": ask(explorer, "gradient", &gradient)?,
         "log": ask(explorer, "log", &json!({"after": 0}))?,
+        "predictions": ask(explorer, "predictions", &json!({}))?,
     });
     let pairs = json!({"trace": id, "step": last, "back": BACK});
     // A model that gives one output has no pairs.
     if let Ok(pairs) = ask(explorer, "pairs", &pairs) {
         embedded["pairs"] = pairs;
+    }
+    if run["data"]["kind"] == "examples" {
+        embedded["answer"] = ask(explorer, "answer", &json!({"trace": trace["id"]}))?;
     }
     if run["data"]["kind"] == "table" {
         embedded["backtest"] = ask(explorer, "backtest", &json!({}))?;

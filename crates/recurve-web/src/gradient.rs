@@ -1,8 +1,9 @@
 //! How far back an error reaches: the norm of the gradient of one loss with respect to the states and the
 //! inputs before it, in this model and in fresh cells of the same size.
 //!
-//! The error goes back one step at a time through the engine's own backward pass, each step with the
-//! states it started from, so that the gradient of the states can be looked at between any two steps. A
+//! The error goes back a few steps at a time through the engine's own backward pass, each time from the states
+//! of the trace, so that the gradient of the states can be looked at in between: at every step of a short way, at
+//! some forty places of a long one. A
 //! model that reads from both ends, or takes a mean over all steps, has no such in-between; of it the
 //! gradient of the inputs alone is told, from one pass over the whole window.
 //!
@@ -11,7 +12,7 @@
 //! good a model is. The LSTM without forget gate is one whose forget gate is held at 1.
 
 use crate::facts;
-use crate::trace::{Sequence, run, unsound};
+use crate::trace::{self, Sequence, run, unsound};
 use recurve_nn::{
     Batch, Bias, CellKind, Description, Engine, Entries, Input, InputKind, Layer, Mode, Model,
     Network, Noise, Pooling, Recurrent, State,
@@ -20,9 +21,12 @@ use recurve_train::error::{Error, Result};
 use recurve_train::initialise;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// Steps that an error is followed back, at most.
 pub(crate) const MOST_BACK: usize = 200;
+/// Places at which the gradient of the states is looked at, at most.
+const POINTS: usize = 40;
 /// Steps of a matrix of all pairs, at most.
 pub(crate) const MOST_PAIRS: usize = 64;
 
@@ -44,6 +48,9 @@ pub(crate) struct Ask {
     pub(crate) add: f32,
     #[serde(default)]
     pub(crate) seed: u64,
+    /// Whether only the fresh cells are wanted: what a slider of theirs changes.
+    #[serde(default)]
+    pub(crate) fresh_only: bool,
 }
 
 impl Ask {
@@ -62,12 +69,14 @@ impl Ask {
     }
 }
 
-/// The gradient of a loss with respect to what came before it, as norms per step; the loss is at the last.
+/// The gradient of a loss with respect to what came before it, as norms; the loss is at the last step.
 #[derive(Debug, Default)]
 pub(crate) struct Reach {
-    /// Of each layer's `h` after each step but the last: `[parts][T-1]`.
+    /// The steps after which it is looked at, from the last back.
+    pub(crate) at: Vec<usize>,
+    /// Of each layer's `h` there: `[parts][points]`.
     pub(crate) h: Vec<Vec<f64>>,
-    /// Of `c`, or empty.
+    /// Of `c`, as `h`; 0 where there is none.
     pub(crate) c: Vec<Vec<f64>>,
     /// Of the input of each step: `[T]`.
     pub(crate) x: Vec<f64>,
@@ -75,7 +84,7 @@ pub(crate) struct Reach {
 
 impl Reach {
     fn tell(&self) -> Value {
-        json!({"h": self.h, "c": self.c, "x": self.x})
+        json!({"at": self.at, "h": self.h, "c": self.c, "x": self.x})
     }
 }
 
@@ -106,14 +115,14 @@ impl Bare {
         let widths = description.widths().map_err(unsound)?;
         let (x, width, from) = match sequence {
             Sequence::Values(x) => (x.clone(), widths[0], 0),
-            Sequence::Tokens(tokens) => {
+            _ => {
                 let below = Description {
                     input: description.input,
                     layers: vec![description.layers.remove(0)],
                 };
                 let count = Entries::of(&below).map_err(unsound)?.len();
-                let input = Input::Tokens(tokens);
-                let x = run(engine, &below, &model.values()[..count], tokens.len(), input)?;
+                let read = (sequence.steps(0), sequence.input());
+                let x = run(engine, &below, &model.values()[..count], read)?;
                 description.input = InputKind::Values { width: widths[1] };
                 (x, widths[1], count)
             }
@@ -141,7 +150,7 @@ impl Bare {
         Ok(network)
     }
 
-    /// Follows the error of the last of some steps back over them, from the states before the first.
+    /// Follows the error of the last of some steps back over them. `before` gives the states before a step.
     ///
     /// # Errors
     /// The model cannot be built.
@@ -149,40 +158,47 @@ impl Bare {
         &self,
         engine: Engine,
         (first, end): (usize, usize),
-        start: &State<f32>,
+        before: &dyn Fn(usize) -> Result<State<f32>>,
         error: &dyn Fn(&[f32]) -> Vec<f32>,
     ) -> Result<Reach> {
         let mut network = self.network(engine)?;
-        let row = |t: usize| &self.x[t * self.width..][..self.width];
-        let mut states = vec![start.clone()];
-        let mut dy = vec![];
-        for t in first..end {
-            let mut state = states[t - first].clone();
-            let batch = Batch::new(1, 1, Input::Values(row(t)));
-            let y = network.forward(&batch, Some(&mut state), Mode::Infer).map_err(unsound)?;
-            dy = error(y);
-            states.push(state);
-        }
         let mut gradients = vec![0.0; self.values.len()];
         let mut d_state = State::zero(&self.description, 1);
         let parts = d_state.parts().len();
-        let steps = end - first;
         let mut reach = Reach {
-            h: vec![vec![0.0; steps - 1]; parts],
-            c: vec![vec![0.0; steps - 1]; parts],
-            x: vec![0.0; steps],
+            at: vec![],
+            h: vec![vec![]; parts],
+            c: vec![vec![]; parts],
+            x: vec![0.0; end - first],
         };
-        for t in (0..steps).rev() {
-            let batch = Batch::new(1, 1, Input::Values(row(first + t)));
+        let stride = (end - first).div_ceil(POINTS);
+        let width = network.output_width();
+        let mut stop = end;
+        while stop > first {
+            let start = stop.saturating_sub(stride).max(first);
+            let mut state = before(start)?;
+            let rows = &self.x[start * self.width..stop * self.width];
+            let batch = Batch::new(stop - start, 1, Input::Values(rows));
             let mode = Mode::Train(Noise { seed: 0, step: 0 });
-            network.forward(&batch, Some(&mut states[t]), mode).map_err(unsound)?;
-            network.backward(&dy, &mut gradients, Some(&mut d_state)).map_err(unsound)?;
-            dy.fill(0.0);
-            reach.x[t] = network.d_input().map_or(0.0, |d| norm(d.row(0)));
-            for (at, part) in d_state.parts().iter().enumerate().filter(|_| t > 0) {
-                reach.h[at][t - 1] = norm(&part.h);
-                reach.c[at][t - 1] = norm(&part.c);
+            let y = network.forward(&batch, Some(&mut state), mode).map_err(unsound)?;
+            let mut dy = vec![0.0; y.len()];
+            if stop == end {
+                let last = y.len() - width;
+                let own = y[last..].to_vec();
+                dy[last..].copy_from_slice(&error(&own));
             }
+            network.backward(&dy, &mut gradients, Some(&mut d_state)).map_err(unsound)?;
+            if let Some(d) = network.d_input() {
+                (start..stop).for_each(|t| reach.x[t - first] = norm(d.row(t - start)));
+            }
+            if start > first {
+                reach.at.push(start - 1);
+                for (at, part) in d_state.parts().iter().enumerate() {
+                    reach.h[at].push(norm(&part.h));
+                    reach.c[at].push(norm(&part.c));
+                }
+            }
+            stop = start;
         }
         Ok(reach)
     }
@@ -249,41 +265,90 @@ impl Bare {
         Ok(pairs)
     }
 
-    /// Fresh cells of `hidden` units over the same inputs, and how far an error reaches back in each.
+    /// Fresh cells over the same inputs, and how far an error reaches back in each.
     ///
     /// # Errors
     /// The cells cannot be built.
     pub(crate) fn fresh(
         &self,
         engine: Engine,
-        window: (usize, usize),
-        hidden: usize,
-        ask: &Ask,
+        (first, end): (usize, usize),
+        (drawn, ask): (&Drawn, &Ask),
     ) -> Result<Vec<Value>> {
         let kinds = [
             ("RNN (tanh)", CellKind::RnnTanh, None),
-            ("GRU", CellKind::Gru, Some(ask.forget_bias)),
             ("LSTM", CellKind::Lstm, Some(ask.forget_bias)),
+            ("GRU", CellKind::Gru, Some(ask.forget_bias)),
             ("LSTM without forget gate", CellKind::Lstm, None),
         ];
-        let mut direction = vec![0.0_f32; hidden];
-        fill(&mut direction, 1.0, ask.seed, "direction")?;
-        let length = norm(&direction) as f32;
-        direction.iter_mut().for_each(|d| *d /= length);
-        let direction = &direction;
+        let window = &self.x[first * self.width..end * self.width];
+        // One step of one sequence is too little work to share; the cells are shared out instead.
+        let engine = engine.with_threads(1);
         let one = |(name, cell, keep)| -> Result<Value> {
-            let (description, values) = cells(cell, (self.width, hidden), keep, ask)?;
-            let own = Self { description, values, x: self.x.clone(), width: self.width };
-            let start = State::zero(&own.description, 1);
-            let reach = own.reach(engine, window, &start, &|_| direction.clone())?;
+            let model = cells(cell, drawn, keep, ask)?;
+            let trace = trace::trace(&model, engine, &Sequence::Values(window.to_vec()))?;
+            let (description, values) = (model.description().clone(), model.values().to_vec());
+            let own = Self { description, values, x: window.to_vec(), width: self.width };
+            let before = |t: usize| trace::states(&own.description, &trace, |_| t.checked_sub(1));
+            let mut reach =
+                own.reach(engine, (0, end - first), &before, &|_| drawn.direction.clone())?;
+            reach.at.iter_mut().for_each(|at| *at += first);
             Ok(json!({"name": name, "reach": reach.tell()}))
         };
-        // One step of one sequence is too little work to share; the cells are shared out instead.
+        let one = &one;
+        let work = |two: [(&'static str, CellKind, Option<f64>); 2]| two.map(one);
         std::thread::scope(|scope| {
-            let all = kinds.map(|kind| scope.spawn(move || one(kind)));
-            let joined = all.into_iter().map(|own| own.join().unwrap_or_else(|_| Err(broken())));
-            joined.collect()
+            let others = scope.spawn(move || work([kinds[2], kinds[3]]));
+            let [rnn, lstm] = work([kinds[0], kinds[1]]);
+            let [gru, open] = others.join().map_err(|_| broken())?;
+            Ok(vec![rnn?, gru?, lstm?, open?])
         })
+    }
+}
+
+/// The weights of fresh cells as they were drawn: those of every gate that any of them has.
+pub(crate) struct Drawn {
+    width: usize,
+    hidden: usize,
+    seed: u64,
+    /// By the letter of the gate: `w` with variance `1/I`, and `r` with spectral radius 1.
+    gates: BTreeMap<&'static str, [Vec<f32>; 2]>,
+    /// The error, of length 1.
+    direction: Vec<f32>,
+}
+
+impl Drawn {
+    /// Draws them.
+    ///
+    /// # Errors
+    /// A number out of range, which does not happen.
+    pub(crate) fn new((width, hidden): (usize, usize), seed: u64) -> Result<Self> {
+        let mut direction = vec![0.0_f32; hidden];
+        fill(&mut direction, 1.0, seed, "direction")?;
+        let length = norm(&direction) as f32;
+        direction.iter_mut().for_each(|d| *d /= length);
+        let mut gates = BTreeMap::new();
+        for cell in [CellKind::RnnTanh, CellKind::Gru, CellKind::Lstm] {
+            for gate in facts::of(cell.name()).iter().flat_map(|facts| facts.gates) {
+                let (mut w, mut r) = (vec![0.0; hidden * width], vec![0.0; hidden * hidden]);
+                fill(&mut w, (1.0 / width as f64).sqrt(), seed, &format!("w{}", gate.name))?;
+                fill(&mut r, (1.0 / hidden as f64).sqrt(), seed, &format!("r{}", gate.name))?;
+                let scale = (1.0 / radius(&r, hidden)) as f32;
+                r.iter_mut().for_each(|weight| *weight *= scale);
+                gates.insert(gate.name, [w, r]);
+            }
+        }
+        Ok(Self { width, hidden, seed, gates, direction })
+    }
+
+    /// Whether these are those of such cells.
+    pub(crate) fn is_of(&self, (width, hidden): (usize, usize), seed: u64) -> bool {
+        (self.width, self.hidden, self.seed) == (width, hidden, seed)
+    }
+
+    /// What such cells read and hold.
+    pub(crate) fn sizes(bare: &Bare, hidden: usize) -> (usize, usize) {
+        (bare.width, hidden)
     }
 }
 
@@ -298,46 +363,30 @@ pub(crate) fn broken() -> Error {
 
 /// One fresh layer: `w` with variance `1/I`, each `r` scaled to a spectral radius, biases zero but that of
 /// the gate that keeps. An LSTM without such a bias has its forget gate held at 1.
-fn cells(
-    cell: CellKind,
-    (inputs, hidden): (usize, usize),
-    keep: Option<f64>,
-    ask: &Ask,
-) -> Result<(Description, Vec<f32>)> {
+fn cells(cell: CellKind, drawn: &Drawn, keep: Option<f64>, ask: &Ask) -> Result<Model<f32>> {
+    let (inputs, hidden) = (drawn.width, drawn.hidden);
     let stack = Recurrent::new(cell, hidden).bias(Bias::One);
     let description = Description::values(inputs).recurrent(stack);
-    let mut model = Model::<f32>::new(description.clone()).map_err(unsound)?;
+    let mut model = Model::<f32>::new(description).map_err(unsound)?;
     let facts = facts::of(cell.name()).ok_or_else(|| Error::failed("a cell is not known"))?;
     let name = |weights: &str| format!("0.recurrent.0.forward.{weights}");
-    let (w, r) = (name("w"), name("r"));
-    for gate in facts.gates {
-        if let Some(own) = model.get_mut(&w) {
-            let rows = gate.rows * hidden * inputs..(gate.rows + 1) * hidden * inputs;
-            let deviation = (1.0 / inputs as f64).sqrt();
-            fill(&mut own[rows], deviation, ask.seed, &format!("w{}", gate.name))?;
+    let held = facts.keeps.filter(|_| keep.is_none());
+    for (at, gate) in facts.gates.iter().enumerate().filter(|(at, _)| Some(*at) != held) {
+        let [w, r] = &drawn.gates[gate.name];
+        debug_assert_eq!(at, gate.rows, "these cells have a row for each gate");
+        if let Some(own) = model.get_mut(&name("w")) {
+            own[gate.rows * w.len()..][..w.len()].copy_from_slice(w);
         }
-        if let Some(own) = model.get_mut(&r) {
-            let own = &mut own[gate.rows * hidden * hidden..(gate.rows + 1) * hidden * hidden];
-            let deviation = (1.0 / hidden as f64).sqrt();
-            fill(own, deviation, ask.seed, &format!("r{}", gate.name))?;
-            let scale = (ask.radius / radius(own, hidden)) as f32;
-            own.iter_mut().for_each(|weight| *weight *= scale);
+        if let Some(own) = model.get_mut(&name("r")) {
+            let own = &mut own[gate.rows * r.len()..][..r.len()];
+            own.iter_mut().zip(r).for_each(|(to, weight)| *to = weight * ask.radius as f32);
         }
     }
-    if let Some(gate) = facts.keeps {
-        let held = keep.is_none();
-        for (weights, width) in [(&w, inputs), (&r, hidden)] {
-            if let Some(own) = model.get_mut(weights).filter(|_| held) {
-                own[gate * hidden * width..(gate + 1) * hidden * width].fill(0.0);
-            }
-        }
-        if let Some(bias) = model.get_mut(&name("b")) {
-            // 40 is 1 after the sigmoid.
-            bias[gate * hidden..(gate + 1) * hidden].fill(keep.unwrap_or(40.0) as f32);
-        }
+    if let (Some(gate), Some(bias)) = (facts.keeps, model.get_mut(&name("b"))) {
+        // 40 is 1 after the sigmoid.
+        bias[gate * hidden..(gate + 1) * hidden].fill(keep.unwrap_or(40.0) as f32);
     }
-    let values = model.values().to_vec();
-    Ok((description, values))
+    Ok(model)
 }
 
 fn fill(values: &mut [f32], deviation: f64, seed: u64, name: &str) -> Result<()> {

@@ -18,6 +18,8 @@
 mod assets;
 mod cell;
 mod edit;
+mod equations;
+mod examples;
 mod explorer;
 mod export;
 mod facts;

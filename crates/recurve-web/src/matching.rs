@@ -26,7 +26,7 @@ pub(crate) struct Ask {
 }
 
 /// Runs of steps that fit, the best first: `[first, end, mean share]`.
-pub(crate) fn places(plane: &[f32], hidden: usize, ask: &Ask) -> Vec<Value> {
+pub(crate) fn places(plane: &[f32], hidden: usize, ask: &Ask, from: usize) -> Vec<Value> {
     let needed = ask.share * ask.units.len() as f32;
     let on = |row: &[f32]| {
         let is_on = |&&(unit, sign): &&(usize, f32)| row[unit] * sign >= ask.threshold;
@@ -45,7 +45,7 @@ pub(crate) fn places(plane: &[f32], hidden: usize, ask: &Ask) -> Vec<Value> {
     runs.truncate(50);
     let tell = |(first, end, sum): &(usize, usize, f32)| {
         let mean = sum / (end - first) as f32 / ask.units.len().max(1) as f32;
-        json!([first + ask.from, end + ask.from, mean])
+        json!([first + from, end + from, mean])
     };
     runs.iter().map(tell).collect()
 }
@@ -70,9 +70,9 @@ mod tests {
             from: 100,
             count: 9,
         };
-        let found = places(&plane, 2, &ask(1.0, 2));
+        let found = places(&plane, 2, &ask(1.0, 2), 100);
         assert_eq!(found, [json!([101, 103, 1.0]), json!([105, 106, 1.0])]);
-        let found = places(&plane, 2, &ask(0.5, 4));
+        let found = places(&plane, 2, &ask(0.5, 4), 100);
         assert_eq!(found[0], json!([105, 109, 0.625]));
         assert_eq!(found.len(), 2);
     }

@@ -1,5 +1,6 @@
 //! What the model reads: pieces of the run's own data, or text that a person typed.
 
+use crate::examples::{ExampleSubject, Right};
 use crate::trace::{Sequence, Trace};
 use recurve_train::data::{DataPlan, Part, Series, Table, Text, Vocabulary};
 use recurve_train::error::{Error, Result};
@@ -22,6 +23,8 @@ pub(crate) enum Subject {
     Text(TextSubject),
     /// Rows of a table.
     Table(Box<TableSubject>),
+    /// Separate sequences.
+    Examples(Box<ExampleSubject>),
     /// Something of which only the training log is shown, and why.
     Other(String),
 }
@@ -46,7 +49,7 @@ pub(crate) struct TableSubject {
 pub(crate) struct Piece {
     /// Text that was typed.
     pub(crate) text: Option<String>,
-    /// The first token of the own text; of a table, the row after the window.
+    /// The first token of the own text; of a table, the row after the window; of separate sequences, which.
     pub(crate) from: Option<usize>,
     /// Tokens.
     pub(crate) count: Option<usize>,
@@ -56,14 +59,19 @@ pub(crate) struct Piece {
 pub(crate) struct Reading {
     pub(crate) sequence: Sequence,
     pub(crate) from: Option<usize>,
+    /// What was asked for.
+    pub(crate) piece: Piece,
+    /// What is right about it.
+    pub(crate) right: Right,
     /// What was taken from the targets of a window that is read relative to its last row.
-    anchors: Vec<f32>,
+    pub(crate) anchors: Vec<f32>,
 }
 
 impl Reading {
-    /// A sequence that is no piece of the data.
-    pub(crate) fn of(sequence: Sequence) -> Self {
-        Self { sequence, from: None, anchors: vec![] }
+    /// A sequence, and where it begins in the data.
+    pub(crate) fn of(sequence: Sequence, from: Option<usize>) -> Self {
+        let (piece, right) = (Piece::default(), Right::default());
+        Self { sequence, from, piece, right, anchors: vec![] }
     }
 }
 
@@ -92,6 +100,9 @@ impl Subject {
                 own: own_series(file, plan, data).map_err(|error| error.to_string()),
             }));
         }
+        if let Some(examples) = ExampleSubject::of(file, data) {
+            return Self::Examples(Box::new(examples));
+        }
         Self::Other(
             "models of this task are not traced yet; what the run wrote is shown".to_owned(),
         )
@@ -105,6 +116,14 @@ impl Subject {
         }
     }
 
+    /// The side of separate sequences.
+    pub(crate) fn examples(&self) -> Result<&ExampleSubject> {
+        match self {
+            Self::Examples(own) => Ok(own),
+            _ => Err(Error::usage("this is for models of separate sequences")),
+        }
+    }
+
     /// What the page needs to know to ask for pieces.
     pub(crate) fn describe(&self) -> Value {
         match self {
@@ -114,7 +133,7 @@ impl Subject {
                     Err(problem) => (0, 0, Some(problem)),
                 };
                 json!({
-                    "kind": "text", "unit": text.vocabulary.unit(), "total": total,
+                    "kind": "text", "reads": "tokens", "unit": text.vocabulary.unit(), "total": total,
                     "trained": trained, "vocabulary": text.vocabulary.size(), "problem": problem,
                     "usual": USUAL_STEPS, "most": MOST_STEPS,
                 })
@@ -128,7 +147,7 @@ impl Subject {
                     channels.iter().map(|channel| channel.column.clone()).collect()
                 };
                 json!({
-                    "kind": "table", "unit": "row", "total": total, "problem": problem,
+                    "kind": "table", "reads": "values", "unit": "row", "total": total, "problem": problem,
                     "first": table.plan.rows_needed(), "window": table.plan.input,
                     "horizon": table.plan.horizon, "split": table.plan.split,
                     "targets": names(&table.plan.targets),
@@ -136,6 +155,7 @@ impl Subject {
                     "relative": table.relative, "season": table.plan.season,
                 })
             }
+            Self::Examples(own) => own.describe(),
             Self::Other(why) => {
                 json!({"kind": "other", "total": 0, "unit": "step", "problem": why})
             }
@@ -151,9 +171,10 @@ impl Subject {
         match self {
             Self::Text(text) => {
                 let (tokens, from) = text.piece(piece)?;
-                Ok(Reading { sequence: Sequence::Tokens(tokens), from, anchors: vec![] })
+                Ok(Reading::of(Sequence::Tokens(tokens), from))
             }
             Self::Table(table) => table.piece(piece),
+            Self::Examples(own) => own.read(piece),
             Self::Other(why) => Err(Error::usage(why)),
         }
     }
@@ -163,6 +184,7 @@ impl Subject {
         match (self, &reading.sequence) {
             (Self::Text(text), Sequence::Tokens(tokens)) => Ok(text.tell(tokens, trace)),
             (Self::Table(table), _) => table.tell(reading, trace),
+            (Self::Examples(_), _) => Ok(reading.right.facts.clone()),
             _ => Ok(json!({})),
         }
     }
@@ -184,6 +206,7 @@ impl Subject {
         match self {
             Self::Text(text) => text.sample(),
             Self::Table(table) => table.sample(),
+            Self::Examples(_) => Err(Error::usage("these are measured sequence by sequence")),
             Self::Other(why) => Err(Error::usage(why)),
         }
     }
@@ -333,7 +356,7 @@ impl TableSubject {
             )));
         }
         let (x, anchors) = self.windows(series, &[origin]);
-        Ok(Reading { sequence: Sequence::Values(x), from: Some(origin), anchors })
+        Ok(Reading { anchors, ..Reading::of(Sequence::Values(x), Some(origin)) })
     }
 
     fn tell(&self, reading: &Reading, trace: &Trace) -> Result<Value> {

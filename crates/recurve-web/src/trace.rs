@@ -1,17 +1,14 @@
-//! What every unit did at every step of one sequence.
+//! What every unit did at every step of one sequence: the engine's own trace, by the letters of the gates.
 //!
-//! The model is walked layer by layer, each run by the engine alone on what the layer below gave, so `h`
-//! and the outputs are those of a [`Session`](recurve_nn::Session) over the whole model to the bit. The
-//! sums of the gates are formed again from `x` and `h'` by two products over all steps at once, and the
-//! cell's own equations turn them into gates and `c`; these agree with the engine's to rounding.
+//! `h`, `c`, the gates and the outputs are those of [`Network::trace`], to the bit. A model with weights in fewer
+//! bits is looked at in full precision, with the weights as they were rounded; its outputs are its own. What a layer
+//! read is put together from what stands below it: the states of the layer before, or the layers before the stack.
 
+use crate::equations::gates_of;
 use crate::facts::{self, Facts};
-use recurve_cell::{
-    Cell, CoupledLstm, Gru, GruResetBefore, Lstm, Relu, Rnn, Sees, Sightless, Standard, Tanh,
-};
 use recurve_nn::{
-    Batch, CellKind, Connection, Description, Engine, Initial, Input, InputKind, Layer, Merge,
-    Mode, Model, Network, Recurrent, State,
+    Batch, CellKind, Connection, Description, Engine, Entries, Initial, Input, Layer, Merge, Mode,
+    Model, Network, Precision, Recurrent, State, Words,
 };
 use recurve_train::error::{Error, Result};
 use std::collections::BTreeMap;
@@ -23,6 +20,51 @@ pub(crate) enum Sequence {
     Tokens(Vec<u32>),
     /// Rows `[T, I]`.
     Values(Vec<f32>),
+    /// Words with their letters.
+    Words {
+        /// Words `[T]`.
+        tokens: Vec<u32>,
+        /// Their forms `[T]`.
+        forms: Vec<u32>,
+        /// The letters of the forms `[longest, forms]`.
+        letters: Vec<u32>,
+        /// Letters of each form.
+        lengths: Vec<usize>,
+    },
+}
+
+impl Sequence {
+    /// A batch of one sequence.
+    pub(crate) fn of(batch: &Batch<'_, f32>) -> Self {
+        match batch.input {
+            Input::Tokens(tokens) => Self::Tokens(tokens.to_vec()),
+            Input::Values(values) => Self::Values(values.to_vec()),
+            Input::Words(words) => Self::Words {
+                tokens: words.tokens.to_vec(),
+                forms: words.forms.to_vec(),
+                letters: words.letters.to_vec(),
+                lengths: words.lengths.to_vec(),
+            },
+        }
+    }
+
+    /// Steps, where a row has this many numbers.
+    pub(crate) fn steps(&self, width: usize) -> usize {
+        match self {
+            Self::Tokens(tokens) | Self::Words { tokens, .. } => tokens.len(),
+            Self::Values(values) => values.len() / width.max(1),
+        }
+    }
+
+    pub(crate) fn input(&self) -> Input<'_, f32> {
+        match self {
+            Self::Tokens(tokens) => Input::Tokens(tokens),
+            Self::Values(values) => Input::Values(values),
+            Self::Words { tokens, forms, letters, lengths } => {
+                Input::Words(Words { tokens, forms, letters, lengths })
+            }
+        }
+    }
 }
 
 /// What happened in one layer and direction.
@@ -116,6 +158,22 @@ pub(crate) fn places(description: &Description) -> Result<Vec<Place>> {
     Ok(places)
 }
 
+/// What is looked into of a model: itself, or the encoder of one with a decoder.
+pub(crate) fn looked_into(model: &Model<f32>) -> Result<Model<f32>> {
+    let Some(pair) = model.description().seq2seq() else { return Ok(model.clone()) };
+    let mut encoder = Model::new(pair.encoder).map_err(unsound)?;
+    let own = &model.values()[..encoder.values().len()];
+    encoder.values_mut().copy_from_slice(own);
+    Ok(encoder)
+}
+
+/// A model with what is [looked into](looked_into) replaced.
+pub(crate) fn whole(model: &Model<f32>, part: &Model<f32>) -> Model<f32> {
+    let mut whole = model.clone();
+    whole.values_mut()[..part.values().len()].copy_from_slice(part.values());
+    whole
+}
+
 /// Why a model cannot be walked layer by layer, if it cannot.
 pub(crate) fn unfit(description: &Description) -> Option<String> {
     let plain = |stack: &&Recurrent| {
@@ -167,74 +225,72 @@ pub(crate) fn states(
 /// The sequence is empty or not what the model reads.
 pub(crate) fn trace(model: &Model<f32>, engine: Engine, sequence: &Sequence) -> Result<Trace> {
     let description = model.description();
-    let widths = description.widths().map_err(unsound)?;
+    let steps = sequence.steps(description.widths().map_err(unsound)?[0]);
+    if steps == 0 {
+        return Err(Error::usage("there is no step to look at; give a longer piece"));
+    }
+    let full = engine.with_precision(Precision::Full);
+    let mut network = Network::new(description, full).map_err(unsound)?;
+    network.load(model.values(), false);
+    let traced = network.trace(&Batch::new(steps, 1, sequence.input()), None).map_err(unsound)?;
+    let outputs = match engine.precision() {
+        Precision::Full => traced.outputs,
+        _ => run(engine, description, model.values(), (steps, sequence.input()))?,
+    };
     let places = places(description)?;
-    let (mut rows, mut parts, mut steps) = (vec![], vec![], 0);
-    for (at, layer) in description.layers.iter().enumerate() {
-        if at == 0 {
-            steps = match sequence {
-                Sequence::Tokens(tokens) => tokens.len(),
-                Sequence::Values(values) => values.len() / widths[0],
-            };
-            if steps == 0 {
-                return Err(Error::usage("there is no step to look at; give a longer piece"));
+    let mut parts: Vec<Part> = vec![];
+    for (place, layer) in places.iter().zip(&traced.layers) {
+        let x = if place.layer > 0 {
+            let below = places
+                .iter()
+                .zip(&parts)
+                .filter(|(other, _)| (other.at, other.layer + 1) == (place.at, place.layer));
+            let planes: Vec<&[f32]> = below.map(|(_, part)| &part.planes["h"][..]).collect();
+            side_by_side(&planes, place.hidden)
+        } else {
+            before(model, engine, place.at, (steps, sequence))?
+        };
+        let plane = |all: &[f32], at: usize| {
+            all[at * steps * place.hidden..][..steps * place.hidden].to_vec()
+        };
+        let mut planes = BTreeMap::from([("h", plane(&layer.states, 0))]);
+        if let (Some(cell), Some(facts)) = (gates_of(place.cell), place.facts()) {
+            for (name, column) in cell.names.iter().zip(cell.columns) {
+                planes.insert(*name, plane(&layer.gates, *column));
             }
-            if let Sequence::Values(values) = sequence {
-                rows.clone_from(values);
+            if let (true, Some(forget)) = (facts.coupled, planes.get_mut("f")) {
+                forget.iter_mut().for_each(|gate| *gate = 1.0 - *gate);
+            }
+            if facts.has_c {
+                planes.insert("c", plane(&layer.states, 1));
             }
         }
-        let below = Below { rows: &rows, width: widths[at], sequence, first: at == 0 };
-        rows = match layer {
-            Layer::Recurrent(stack) => {
-                let own = places.iter().filter(|place| place.at == at);
-                recurrent(model, engine, (at, stack), below, own, &mut parts)?
-            }
-            other => {
-                let values = weights(model, &format!("{at}."));
-                below.run(engine, steps, vec![other.clone()], values)?
-            }
-        };
+        parts.push(Part { planes, x, inputs: place.inputs });
     }
-    Ok(Trace { steps, parts, outputs: rows })
+    Ok(Trace { steps, parts, outputs })
 }
 
-/// What a layer reads.
-#[derive(Clone, Copy)]
-struct Below<'a> {
-    rows: &'a [f32],
-    width: usize,
-    sequence: &'a Sequence,
-    first: bool,
+/// Rows of several planes, one beside the other.
+pub(crate) fn side_by_side(planes: &[&[f32]], hidden: usize) -> Vec<f32> {
+    let steps = planes.first().map_or(0, |plane| plane.len() / hidden);
+    let row = |t: usize| planes.iter().flat_map(move |plane| &plane[t * hidden..][..hidden]);
+    (0..steps).flat_map(row).copied().collect()
 }
 
-impl Below<'_> {
-    /// Runs some layers alone.
-    fn run(
-        self,
-        engine: Engine,
-        steps: usize,
-        layers: Vec<Layer>,
-        values: &[f32],
-    ) -> Result<Vec<f32>> {
-        let (input, given) = match self.sequence {
-            Sequence::Tokens(tokens) if self.first => {
-                let rows = values.len() / width_of(&layers).max(1);
-                (InputKind::Tokens { vocabulary: rows }, Input::Tokens(tokens))
-            }
-            _ => (InputKind::Values { width: self.width }, Input::Values(self.rows)),
-        };
-        // After pooling there is one row.
-        let steps = if let Input::Values(rows) = given { rows.len() / self.width } else { steps };
-        run(engine, &Description { input, layers }, values, steps, given)
+/// What layer `at` of a model reads of a sequence.
+fn before(
+    model: &Model<f32>,
+    engine: Engine,
+    at: usize,
+    (steps, sequence): (usize, &Sequence),
+) -> Result<Vec<f32>> {
+    if let (0, Sequence::Values(values)) = (at, sequence) {
+        return Ok(values.clone());
     }
-}
-
-/// The width of an embedding that stands first.
-fn width_of(layers: &[Layer]) -> usize {
-    match layers.first() {
-        Some(Layer::Embedding { width, .. }) => *width,
-        _ => 0,
-    }
+    let description = model.description();
+    let below = Description { input: description.input, layers: description.layers[..at].to_vec() };
+    let count = Entries::of(&below).map_err(unsound)?.len();
+    run(engine, &below, &model.values()[..count], (steps, sequence.input()))
 }
 
 /// Runs a model of these layers and weights over one sequence.
@@ -242,242 +298,12 @@ pub(crate) fn run(
     engine: Engine,
     description: &Description,
     values: &[f32],
-    steps: usize,
-    input: Input<'_, f32>,
+    (steps, input): (usize, Input<'_, f32>),
 ) -> Result<Vec<f32>> {
     let mut network = Network::new(description, engine).map_err(unsound)?;
     network.load(values, false);
     let batch = Batch::new(steps, 1, input);
     Ok(network.forward(&batch, None, Mode::Infer).map_err(unsound)?.to_vec())
-}
-
-/// The weights whose names begin so; they lie side by side.
-fn weights<'a>(model: &'a Model<f32>, start: &str) -> &'a [f32] {
-    let mut own = model.entries().iter().filter(|entry| entry.name.starts_with(start));
-    let Some(first) = own.next() else { return &[] };
-    let end = own.next_back().unwrap_or(first).range.end;
-    &model.values()[first.range.start..end]
-}
-
-fn recurrent<'p>(
-    model: &Model<f32>,
-    engine: Engine,
-    (at, stack): (usize, &Recurrent),
-    below: Below<'_>,
-    places: impl Iterator<Item = &'p Place>,
-    parts: &mut Vec<Part>,
-) -> Result<Vec<f32>> {
-    let places: Vec<&Place> = places.collect();
-    let one = Recurrent { layers: 1, ..stack.clone() };
-    let mut rows = below.rows.to_vec();
-    for layer in 0..stack.layers {
-        let own: Vec<_> = places.iter().filter(|place| place.layer == layer).collect();
-        let inputs = own[0].inputs;
-        let steps = rows.len() / inputs;
-        let description = Description::values(inputs).recurrent(one.clone());
-        let values = weights(model, &format!("{at}.recurrent.{layer}."));
-        let y = run(engine, &description, values, steps, Input::Values(&rows))?;
-        for (direction, place) in own.into_iter().enumerate() {
-            let own = y.chunks_exact(stack.width());
-            let own = own.map(|row| &row[direction * stack.hidden..][..stack.hidden]);
-            let h = own.flatten().copied().collect();
-            parts.push(part(model, engine, place, rows.clone(), h)?);
-        }
-        rows = y;
-    }
-    Ok(rows)
-}
-
-/// The gates of a layer from what it read and the `h` that it made.
-fn part(
-    model: &Model<f32>,
-    engine: Engine,
-    place: &Place,
-    x: Vec<f32>,
-    h: Vec<f32>,
-) -> Result<Part> {
-    let (hidden, inputs) = (place.hidden, place.inputs);
-    let mut planes = BTreeMap::new();
-    let steps = h.len() / hidden;
-    if let Some(cell) = gates_of(place.cell) {
-        let get = |name: &str| model.get(&place.name(name)).unwrap_or_default();
-        let mut before = vec![0.0; h.len()];
-        for t in 0..steps {
-            if let Some(from) = place.before(t, steps) {
-                before[t * hidden..][..hidden].copy_from_slice(&h[from * hidden..][..hidden]);
-            }
-        }
-        let sums = Sums {
-            input: product(engine, (get("w"), get("b")), &x, inputs)?,
-            recurrent: product(engine, (get("r"), get("b_r")), &before, hidden)?,
-            peepholes: get("p").to_vec(),
-        };
-        let mut second = |operand: &[f32]| {
-            let rows = 2 * hidden * hidden..3 * hidden * hidden;
-            let bias = get("b_r").get(2 * hidden..).unwrap_or_default();
-            product(engine, (&get("r")[rows], bias), operand, hidden)
-        };
-        gates(&cell, &sums, (place, &before, steps), &mut second, &mut planes)?;
-    }
-    planes.insert("h", h);
-    Ok(Part { planes, x, inputs })
-}
-
-/// `x wᵀ + b` over all rows, by a linear layer of the engine: `[T, outputs]`.
-fn product(engine: Engine, (w, b): (&[f32], &[f32]), x: &[f32], inputs: usize) -> Result<Vec<f32>> {
-    let outputs = w.len() / inputs;
-    let mut values = w.to_vec();
-    values.extend_from_slice(b);
-    values.resize(w.len() + outputs, 0.0);
-    let description = Description::values(inputs).linear(outputs);
-    run(engine, &description, &values, x.len() / inputs, Input::Values(x))
-}
-
-/// What goes into the gates, `[T, G*H]` each, in the order of the weights.
-struct Sums {
-    input: Vec<f32>,
-    recurrent: Vec<f32>,
-    peepholes: Vec<f32>,
-}
-
-/// From the two sums of each gate, the peepholes and the states before: what is shown of one unit at one
-/// step, and `c`.
-pub(crate) type UnitStep = fn(&dyn Fn(usize) -> [f32; 2], &[f32], [f32; 2]) -> ([f32; 4], f32);
-
-pub(crate) struct Gates {
-    /// The letters of what it gives.
-    pub(crate) names: &'static [&'static str],
-    pub(crate) step: UnitStep,
-}
-
-/// The equations of a cell for one unit.
-pub(crate) fn gates_of(cell: CellKind) -> Option<Gates> {
-    Some(match cell.name() {
-        "lstm" => Gates {
-            names: &["i", "f", "g", "o"],
-            step: |s, _, before| {
-                let (gates, [_, c]) =
-                    Lstm(Sightless, Standard).forward([0, 1, 2, 3].map(|k| both(s, k)), [], before);
-                (gates, c)
-            },
-        },
-        "lstm-peephole" => Gates {
-            names: &["i", "f", "g", "o"],
-            step: |s, p, before| {
-                let columns = [0, 1, 2, 3].map(|k| both(s, k));
-                let (gates, [_, c]) =
-                    Lstm(Sees, Standard).forward(columns, [p[0], p[1], p[2]], before);
-                (gates, c)
-            },
-        },
-        "lstm-coupled" => Gates {
-            names: &["i", "f", "g", "o"],
-            step: |s, _, before| {
-                let columns = [0, 1, 2].map(|k| both(s, k));
-                let ([i, g, o], [_, c]) =
-                    CoupledLstm(Sightless, Standard).forward(columns, [], before);
-                ([i, 1.0 - i, g, o], c)
-            },
-        },
-        "lstm-coupled-peephole" => Gates {
-            names: &["i", "f", "g", "o"],
-            step: |s, p, before| {
-                let columns = [0, 1, 2].map(|k| both(s, k));
-                let ([i, g, o], [_, c]) =
-                    CoupledLstm(Sees, Standard).forward(columns, [p[0], p[1]], before);
-                ([i, 1.0 - i, g, o], c)
-            },
-        },
-        "gru" => Gates {
-            names: &["r", "z", "n"],
-            step: |s, _, [h, _]| {
-                let columns = [s(2)[0], both(s, 0), both(s, 1), s(2)[1]];
-                let ([n, r, z, _], _) = Gru(Standard).forward(columns, [], [h]);
-                ([r, z, n, 0.0], 0.0)
-            },
-        },
-        "gru-reset-before" => Gates {
-            names: &["r", "z", "n"],
-            step: |s, _, [h, _]| {
-                let columns = [both(s, 0), both(s, 1), both(s, 2)];
-                let (columns, _) = GruResetBefore(Standard).operand(columns, [h]);
-                let ([r, z, n], _) = GruResetBefore(Standard).forward(columns, [], [h]);
-                ([r, z, n, 0.0], 0.0)
-            },
-        },
-        "rnn-tanh" => Gates { names: &[], step: |s, _, [h, _]| rnn(Rnn(Tanh), both(s, 0), h) },
-        "rnn-relu" => Gates { names: &[], step: |s, _, [h, _]| rnn(Rnn(Relu), both(s, 0), h) },
-        _ => return None,
-    })
-}
-
-fn both(sums: &dyn Fn(usize) -> [f32; 2], gate: usize) -> f32 {
-    let [input, recurrent] = sums(gate);
-    input + recurrent
-}
-
-fn rnn<A: recurve_cell::Activation>(cell: Rnn<A>, sum: f32, h: f32) -> ([f32; 4], f32) {
-    let (_, [h]) = cell.forward([sum], [], [h]);
-    ([h, 0.0, 0.0, 0.0], 0.0)
-}
-
-/// A product of the recurrent rows of the candidate with its own operand, over all steps.
-type Second<'a> = dyn FnMut(&[f32]) -> Result<Vec<f32>> + 'a;
-
-fn gates(
-    cell: &Gates,
-    sums: &Sums,
-    (place, before, steps): (&Place, &[f32], usize),
-    second: &mut Second<'_>,
-    planes: &mut BTreeMap<&'static str, Vec<f32>>,
-) -> Result<()> {
-    let hidden = place.hidden;
-    let width = sums.input.len() / steps;
-    let mut recurrent = sums.recurrent.clone();
-    if place.cell == CellKind::GruResetBefore {
-        // The candidate's product is with r∘h'.
-        let mut operand = before.to_vec();
-        for (at, h) in operand.iter_mut().enumerate() {
-            let (t, unit) = (at / hidden, at % hidden);
-            let sum = sums.input[t * width + unit] + recurrent[t * width + unit];
-            *h = GruResetBefore(Standard).operand([sum, 0.0, 0.0], [*h]).1;
-        }
-        for (t, row) in second(&operand)?.chunks_exact(hidden).enumerate() {
-            recurrent[t * width + 2 * hidden..][..hidden].copy_from_slice(row);
-        }
-    }
-    let mut shown = vec![vec![0.0; steps * hidden]; cell.names.len()];
-    let has_c = place.facts().is_some_and(|facts| facts.has_c);
-    let mut cells = vec![0.0; if has_c { steps * hidden } else { 0 }];
-    for nth in 0..steps {
-        let t = if place.reverse { steps - 1 - nth } else { nth };
-        for unit in 0..hidden {
-            let at = t * hidden + unit;
-            let c_before = match place.before(t, steps) {
-                Some(from) if has_c => cells[from * hidden + unit],
-                _ => 0.0,
-            };
-            let sum = |gate: usize| {
-                let at = t * width + gate * hidden + unit;
-                [sums.input[at], recurrent[at]]
-            };
-            let own: [f32; 3] = std::array::from_fn(|k| {
-                sums.peepholes.get(k * hidden + unit).copied().unwrap_or_default()
-            });
-            let (values, c) = (cell.step)(&sum, &own, [before[at], c_before]);
-            for (plane, value) in shown.iter_mut().zip(values) {
-                plane[at] = value;
-            }
-            if has_c {
-                cells[at] = c;
-            }
-        }
-    }
-    planes.extend(cell.names.iter().copied().zip(shown));
-    if has_c {
-        planes.insert("c", cells);
-    }
-    Ok(())
 }
 
 /// A sequence or model that the layers refuse.
@@ -552,6 +378,9 @@ mod tests {
         // This one has as many inputs as units.
         for cell in unknown.filter(|cell| *cell != CellKind::Sru) {
             let model = filled(Description::values(3).recurrent(Recurrent::new(cell, 4)));
+            if unfit(model.description()).is_some() {
+                continue;
+            }
             let traced = trace(&model, engine, &Sequence::Values(rows(5, 3))).unwrap();
             assert_eq!(traced.parts[0].planes.keys().collect::<Vec<_>>(), [&"h"], "{cell:?}");
             assert_eq!(traced.parts[0].planes["h"], traced.outputs);

@@ -9,8 +9,8 @@ use crate::trace::Trace;
 use recurve_kernels::{Element, Precision};
 
 impl<E: Element> Network<E> {
-    /// Runs a batch as [`Network::forward`] for inference, and gives the gates and states of every step of
-    /// all recurrent layers.
+    /// Runs a batch as [`Network::forward`] for inference, and gives the outputs, and the gates and states of
+    /// every step of all recurrent layers.
     ///
     /// # Errors
     /// As [`Network::forward`], and where the engine has another than full precision, in which not all of
@@ -48,6 +48,7 @@ impl<E: Element> Network<E> {
         for (node, name) in self.nodes.iter().zip(&self.names) {
             node.trace(&context, name, &mut layers);
         }
-        Ok(Trace { layers })
+        let outputs = self.collect().to_vec();
+        Ok(Trace { layers, outputs })
     }
 }

@@ -7,12 +7,12 @@
 use super::learner::{Chosen, MEASURING, choose_rates, score, side_by_side, train};
 use super::outcome::{Axis, Curve, Figure, Outcome, Point, Table};
 use super::problem::{Answers, Made, MadeAnswers, MadeInput, Problem, Reads};
-use super::{Options, Subject, Training, percent, settings};
+use super::{Options, Subject, Training, keeping, percent, settings};
 use crate::config::InitialiseConfig;
 use crate::error::Result;
 use crate::generate::Agreement;
 use crate::initialise::Initialiser;
-use recurve_nn::{CellKind, Recurrent};
+use recurve_nn::{CellKind, Model, Recurrent};
 
 /// Units: `H`.
 const HIDDEN: usize = 64;
@@ -21,7 +21,7 @@ const TRAINED: [(usize, usize); 2] = [(0, 40), (25, 40)];
 /// Where the outcome is told: the longest gap of training.
 const LONGEST: usize = 40;
 /// The gaps at which is measured; the last ones are longer than any of training.
-const GAPS: [usize; 11] = [0, 2, 4, 8, 15, 20, 30, 40, 50, 60, 80];
+const GAPS: [usize; 14] = [0, 2, 4, 8, 15, 20, 30, 40, 60, 80, 120, 160, 240, 320];
 const RATES: [f64; 4] = [3e-4, 1e-3, 3e-3, 1e-2];
 /// Samples, each with two questions, that measure one gap.
 const SAMPLES: usize = 500;
@@ -90,7 +90,7 @@ pub(super) fn run(options: &Options<'_>) -> Result<Outcome> {
         ..Outcome::default()
     };
     for gaps in TRAINED {
-        let (curves, chosen) = learned(gaps, training, options)?;
+        let Learned { curves, rates: chosen, lstm } = learned(gaps, training, options)?;
         let title = format!("Learned from gaps of {} to {} words", gaps.0, gaps.1);
         outcome.findings.extend(curves.iter().map(|curve| finding(&title, curve)));
         outcome.tables.push(accuracies(&title, &curves));
@@ -106,22 +106,29 @@ pub(super) fn run(options: &Options<'_>) -> Result<Outcome> {
             curves,
             level: None,
         });
+        if let (Some(model), true) = (lstm, gaps == TRAINED[0]) {
+            keeping::show(&model, &mut outcome)?;
+        }
     }
     Ok(outcome)
 }
 
-/// The share of right answers at every gap after learning from sentences with these gaps, and how the
-/// learning rates were chosen.
-fn learned(
-    gaps: (usize, usize),
-    training: Training,
-    options: &Options<'_>,
-) -> Result<(Vec<Curve>, Table)> {
+/// What came of learning from sentences with some gaps.
+struct Learned {
+    /// The share of right answers at every gap, of each subject.
+    curves: Vec<Curve>,
+    /// How the learning rates were chosen.
+    rates: Table,
+    /// The LSTM of the first seed.
+    lstm: Option<Model<f32>>,
+}
+
+fn learned(gaps: (usize, usize), training: Training, options: &Options<'_>) -> Result<Learned> {
     let (problem, subjects, seeds) = (Sentences { gaps }, subjects(), options.seeds());
     let chosen = choose_rates(&problem, &subjects, training, (&RATES, true))?;
     let jobs: Vec<(usize, u64)> =
         (0..subjects.len()).flat_map(|at| seeds.iter().map(move |seed| (at, *seed))).collect();
-    let shares = side_by_side(&jobs, |&(at, seed)| {
+    let trained = side_by_side(&jobs, |&(at, seed)| {
         let training = Training { rate: chosen[at].rate, seed, ..training };
         let trained = train(&problem, &subjects[at], training)?;
         let mut shares = vec![];
@@ -131,15 +138,17 @@ fn learned(
         }
         let (name, score) = (&subjects[at].name, percent(trained.score()));
         (options.watch)(&format!("gaps from {}: {name}, seed {seed}: {score} right", gaps.0));
-        Ok(shares)
+        Ok((shares, (at == 0 && seed == seeds[0]).then_some(trained.model)))
     })?;
+    let (shares, models): (Vec<Vec<f64>>, Vec<Option<Model<f32>>>) = trained.into_iter().unzip();
     let of_subject = |(subject, shares): (&Subject, &[Vec<f64>])| {
         let at = |gap: usize| shares.iter().map(|shares| shares[gap]).collect::<Vec<f64>>();
         let points = (0..GAPS.len()).map(|gap| Point::of(GAPS[gap] as f64, &at(gap)));
         Curve { name: subject.name.clone(), points: points.collect() }
     };
     let curves = subjects.iter().zip(shares.chunks_exact(seeds.len())).map(of_subject).collect();
-    Ok((curves, rates(gaps, &subjects, &chosen)))
+    let lstm = models.into_iter().flatten().next();
+    Ok(Learned { curves, rates: rates(gaps, &subjects, &chosen), lstm })
 }
 
 /// What a curve says.

@@ -15,6 +15,7 @@ mod chorales;
 mod depth;
 mod forget_bias;
 mod gates_off;
+mod keeping;
 mod lags;
 pub mod learner;
 mod long_lag;

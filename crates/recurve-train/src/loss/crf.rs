@@ -83,6 +83,22 @@ impl<'a> Crf<'a> {
         log_z - score
     }
 
+    /// The probability of each label at each step, whatever the others are: `[steps][labels]`.
+    pub fn probabilities(&self, emissions: &[f32]) -> Vec<Vec<f64>> {
+        let k = self.labels;
+        if emissions.is_empty() {
+            return vec![];
+        }
+        let e: Vec<f64> = emissions.iter().map(|e| f64::from(*e)).collect();
+        let (alpha, beta) = (self.alpha(&e), self.beta(&e));
+        let rows = alpha.chunks_exact(k).zip(beta.chunks_exact(k)).map(|(alpha, beta)| {
+            let both: Vec<f64> = alpha.iter().zip(beta).map(|(a, b)| a + b).collect();
+            let all = log_sum(&both);
+            both.iter().map(|own| (own - all).exp()).collect()
+        });
+        rows.collect()
+    }
+
     /// The log of the sum over all that comes before each label, itself included: `[steps, labels]`.
     fn alpha(&self, e: &[f64]) -> Vec<f64> {
         let k = self.labels;
@@ -201,6 +217,16 @@ mod tests {
             prop_assert!((loss - expected).abs() < 1e-9, "{loss} {expected}");
             let best = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             prop_assert!((score(&crf, e, &crf.viterbi(e)) - best).abs() < 1e-9);
+            let told = crf.probabilities(e);
+            for (t, row) in told.iter().enumerate() {
+                for (label, p) in row.iter().enumerate() {
+                    let own = all(3, steps).into_iter().zip(&scores);
+                    let own = own.filter(|(path, _)| path[t] == label as u32);
+                    let expected: f64 =
+                        own.map(|(_, score)| (score - log_sum(&scores)).exp()).sum();
+                    prop_assert!((p - expected).abs() < 1e-9, "{p} {expected}");
+                }
+            }
         }
 
         #[test]

@@ -10,6 +10,7 @@
 mod ahead;
 mod classify;
 pub mod detect;
+pub mod examples;
 mod forecast;
 mod language;
 mod list;
@@ -34,7 +35,7 @@ pub use regress::{RegressPrediction, RegressReport, RegressScores, RegressTarget
 pub use sequences::{Answers, Number, SequenceReader, Written};
 pub use tag::{SpanScores, TagOptions, TagReport, TagScores, TaggedWord, Tagger};
 pub use transcribe::{Alignment, BEAM, TranscribeReport, Transcriber, Transcription};
-pub use translate::{Attended, Search, TranslateReport, Translation, Translator};
+pub use translate::{Attended, Branch, Search, TranslateReport, Translation, Translator};
 
 use crate::config::{Config, ModelConfig};
 use crate::data::{Part, Position};
@@ -78,7 +79,7 @@ impl Given<'_> {
 }
 
 /// What training sees of a task.
-pub(crate) trait Learner {
+pub(crate) trait Learner: Send {
     /// The model for this data.
     fn description(&self, config: &Config) -> Description;
     /// Sets first weights that are known better than at random.

@@ -7,7 +7,10 @@ mod support;
 
 use devtools::Browser;
 use serde_json::json;
-use support::{copy_of, floats, serve, table_run, text_run};
+use support::{
+    classifier_run, copy_of, detector_run, floats, regressor_run, serve, table_run, tagger_run,
+    text_run, transcriber_run, translator_run,
+};
 
 const LEGENDS_AND_LINES: &str = "document.querySelectorAll('.uplot').length";
 
@@ -211,6 +214,148 @@ fn a_forecaster_is_explored() {
     page.click("#edit-add");
     page.wait(&format!("{LEGENDS_AND_LINES} === 1"));
     page.fine();
+}
+
+#[test]
+fn a_translator_is_explored() {
+    let Some(mut page) = Browser::start("a_translator_is_explored") else { return };
+    let server = serve(translator_run());
+    let home = format!("http://{}/", server.address);
+    // Attention and search of a word of the data, and of one that is typed.
+    page.open(&format!("{home}#view=answer"));
+    page.wait("document.querySelectorAll('table.attention td').length > 8");
+    let trace = server.asked("trace", &json!({}));
+    let said = server.asked("answer", &json!({"trace": trace["id"]}));
+    let best = said["translations"][0]["text"].as_str().unwrap();
+    assert!(page.text("#view").contains(&format!("the model writes {best}")), "{best}");
+    assert!(page.text("#controls").contains("test part"), "{}", page.text("#controls"));
+    page.fine();
+    page.picture("translate-answer");
+    page.set("select[aria-label='Where the text comes from']", "typed");
+    page.set("textarea", "bagi");
+    page.click(".typed button");
+    page.wait("document.querySelectorAll('table.attention thead th').length === 5");
+    page.click("table.attention tbody tr:nth-child(2) td:nth-of-type(3)");
+    page.wait("location.hash.includes('t=2')");
+    page.wait("document.querySelectorAll('table.attention td.at').length > 0");
+    assert!(page.eval("document.querySelectorAll('svg.beam text').length").as_u64().unwrap() > 5);
+    // Another text of the search has a way of its own.
+    let way =
+        "[...document.querySelectorAll('svg.beam text.on')].map((t) => t.textContent).join('')";
+    let first = page.eval(way);
+    page.click(".found button:nth-child(2)");
+    page.wait(&format!("{way} !== {first}"));
+    page.fine();
+    page.picture("translate-typed");
+    // The encoder is looked into like any other model.
+    for (view, ready) in [
+        (
+            "units",
+            "document.querySelectorAll('.text span').length === 4 && document.querySelectorAll('.ranks button').length === 24",
+        ),
+        ("gates", "document.querySelectorAll('.heat > canvas').length === 6"),
+        ("cell", "document.querySelectorAll('.cells .gate').length === 4"),
+        ("gradient", "document.querySelectorAll('.uplot').length >= 2"),
+        ("match", "document.querySelector('.readout b')"),
+        ("ablation", "document.querySelector('#off')"),
+        ("results", "document.querySelectorAll('table.numbers tbody tr').length > 20"),
+        ("training", "document.querySelectorAll('.uplot').length >= 3"),
+    ] {
+        page.open(&format!("{home}#view={view}&text=bagi&t=2&unit=3"));
+        page.wait(ready);
+        page.fine();
+        page.picture(&format!("translate-{view}"));
+    }
+    // What a unit of the encoder costs is the error rate of the training.
+    page.open(&format!("{home}#view=ablation&unit=3"));
+    page.click("#off");
+    page.wait("document.querySelector('.readout').textContent.includes('symbol error rate')");
+    // A word of the results leads to what the model looked at.
+    page.open(&format!("{home}#view=results"));
+    page.wait("document.querySelector('table.numbers tbody button')");
+    page.click("table.numbers tbody button");
+    page.wait("document.querySelectorAll('table.attention td').length > 8");
+    page.key("ArrowRight", false);
+    page.fine();
+    // A cell of both directions: what follows from a change, in the layers above too.
+    page.open(&format!("{home}#view=cell&part=1&t=2&unit=3"));
+    page.wait("document.querySelector('#edit-add')");
+    page.set("#edit-value", "3");
+    page.click("#edit-add");
+    page.wait("document.getElementById('view').innerText.includes('how far the outputs')");
+    page.fine();
+}
+
+#[test]
+fn models_of_other_sequences_are_explored() {
+    let Some(mut page) = Browser::start("models_of_other_sequences_are_explored") else { return };
+    let views = [
+        ("units", "document.querySelectorAll('.ranks button').length >= 12"),
+        ("gates", "document.querySelectorAll('.heat > canvas').length === 6"),
+        ("cell", "document.querySelectorAll('.cells .gate').length === 4"),
+        ("gradient", "document.querySelectorAll('.uplot').length >= 2"),
+        ("match", "document.querySelector('.readout b')"),
+        ("ablation", "document.querySelector('#off')"),
+        ("training", "document.querySelectorAll('.uplot').length >= 3"),
+    ];
+    for (name, run, answer, results) in [
+        (
+            "classify",
+            classifier_run(),
+            "document.querySelectorAll('.odd').length === 4",
+            "document.querySelectorAll('.matrix tbody tr').length === 4",
+        ),
+        (
+            "tag",
+            tagger_run(),
+            "document.querySelectorAll('.tagged .word').length > 3 && document.querySelectorAll('.odd').length > 2",
+            "document.querySelectorAll('.tagged .word').length > 50",
+        ),
+        (
+            "transcribe",
+            transcriber_run(),
+            "document.querySelector('.heard canvas') && document.querySelectorAll('.odd').length > 2",
+            "document.querySelectorAll('.track').length > 3",
+        ),
+        (
+            "regress",
+            regressor_run(),
+            "document.querySelectorAll('.uplot').length === 1",
+            "document.querySelectorAll('.uplot').length === 1",
+        ),
+    ] {
+        let server = serve(run);
+        let home = format!("http://{}/", server.address);
+        page.scheme(if name == "tag" { "dark" } else { "light" });
+        for (view, ready) in views.iter().chain(&[("answer", answer), ("results", results)]) {
+            page.open(&format!("{home}#view={view}&t=3&unit=5"));
+            page.wait(ready);
+            page.fine();
+            page.picture(&format!("{name}-{view}"));
+        }
+        // Another sequence, by the keyboard and by its number.
+        page.open(&format!("{home}#view=answer&from=1"));
+        page.wait(answer);
+        page.key("ArrowRight", false);
+        page.wait("location.hash.includes('t=1')");
+        page.set("input[aria-label^='number of the']", "4");
+        page.wait("location.hash.includes('from=3')");
+        page.wait(answer);
+        // A unit switched off costs something in the measure of the training.
+        page.open(&format!("{home}#view=ablation&unit=2"));
+        page.click("#off");
+        page.wait("document.querySelector('.readout').textContent.includes('the validation part')");
+        page.fine();
+    }
+    let server = serve(detector_run());
+    page.open(&format!("http://{}/#view=results", server.address));
+    page.wait("document.querySelectorAll('.uplot').length === 2");
+    let before = page.text(".readout b");
+    page.set("#alarm-threshold", "2");
+    page.wait(&format!("document.querySelector('.readout b').innerText !== {before:?}"));
+    assert!(page.text("#banner").contains("not traced"), "{}", page.text("#banner"));
+    assert!(page.errors.is_empty(), "{:#?}", page.errors);
+    page.picture("detect-results");
 }
 
 #[test]

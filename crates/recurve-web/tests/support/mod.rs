@@ -1,4 +1,4 @@
-//! A trained text model and a forecaster, a server over each, and a client that can misbehave.
+//! Trained models of every kind, a server over each, and a client that can misbehave.
 
 #![allow(dead_code, reason = "every test file uses a part of this")]
 
@@ -6,12 +6,13 @@ use recurve_train::config::Settings;
 use recurve_train::run::RunFolder;
 use recurve_train::trainer::Trainer;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 
 /// A text that has what units can watch: lines, words, brackets and quotes.
@@ -40,14 +41,18 @@ pub(crate) fn air() -> String {
 }
 
 fn train(folder: &Path, data: &str, text: &str, settings: &[&str]) -> PathBuf {
+    fs::write(folder.join(data), text).unwrap();
+    train_on(folder, data, settings)
+}
+
+fn train_on(folder: &Path, data: &str, settings: &[&str]) -> PathBuf {
     let path = folder.join(data);
-    fs::write(&path, text).unwrap();
     let mut chosen = Settings::default();
     for setting in settings {
         chosen.set(setting).unwrap();
     }
     let mut trainer = Trainer::prepare(&path, &chosen).unwrap();
-    let name = data.split('.').next().unwrap();
+    let name = data.rsplit('/').next().unwrap().split('.').next().unwrap();
     let run = RunFolder::create_named(&folder.join("runs"), name).unwrap();
     trainer.train(&run, &mut |_| {}, &Default::default()).unwrap();
     run.path().to_owned()
@@ -71,6 +76,63 @@ pub(crate) fn text_run() -> &'static Path {
 /// The run of a forecaster: an LSTM of 12 units. Not to be changed.
 pub(crate) fn table_run() -> &'static Path {
     &trained()[1]
+}
+
+/// A run on made data of the registry. Not to be changed.
+fn made(name: &'static str, file: &str, settings: &[&str]) -> &'static Path {
+    static RUNS: OnceLock<Mutex<BTreeMap<&'static str, PathBuf>>> = OnceLock::new();
+    let mut runs = RUNS.get_or_init(Mutex::default).lock().unwrap();
+    let run = runs.entry(name).or_insert_with(|| {
+        let folder = tempfile::tempdir().unwrap().keep();
+        recurve_train::registry::get(name, &folder, None).unwrap();
+        train_on(&folder, &format!("{name}/{file}"), settings)
+    });
+    Box::leak(run.clone().into_boxed_path())
+}
+
+/// The run of a translator with attention, from the letters of made-up words to their sounds.
+pub(crate) fn translator_run() -> &'static Path {
+    let settings = [
+        "data.task=translate",
+        "train.epochs=6",
+        "model.hidden=24",
+        "model.embedding=12",
+        "model.dropout=0.1",
+        "optimiser.learning_rate=1e-2",
+        "train.batch=16",
+    ];
+    made("spelling", "spelling.tsv", &settings)
+}
+
+/// The run of a classifier of movements, in both directions.
+pub(crate) fn classifier_run() -> &'static Path {
+    made("gestures", "gestures.csv", &["train.epochs=3", "model.hidden=12"])
+}
+
+/// The run of a tagger with a conditional random field.
+pub(crate) fn tagger_run() -> &'static Path {
+    let settings = ["train.epochs=2", "model.hidden=12", "model.embedding=16", "model.letters=8"];
+    made("talk", "talk.conll", &settings)
+}
+
+/// The run of a transcriber of whistled words.
+pub(crate) fn transcriber_run() -> &'static Path {
+    let settings = ["data.task=transcribe", "train.epochs=4", "model.hidden=16", "model.layers=1"];
+    made("whistles", "whistles.csv", &settings)
+}
+
+/// The run of a regression at every step, in one direction.
+pub(crate) fn regressor_run() -> &'static Path {
+    let settings =
+        ["data.task=regress", "data.remaining=true", "train.epochs=2", "model.hidden=12"];
+    made("machines", "machines.csv", &settings)
+}
+
+/// The run of a detector, with the faults that are known.
+pub(crate) fn detector_run() -> &'static Path {
+    let settings =
+        ["data.task=detect", "data.anomalies=faults.csv", "train.epochs=1", "model.hidden=8"];
+    made("pump", "pump.csv", &settings)
 }
 
 /// A copy of a run that may be changed.

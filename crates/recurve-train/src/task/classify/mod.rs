@@ -7,6 +7,7 @@ mod report;
 
 pub use report::{ClassPrediction, ClassReport, ClassifyReport};
 
+use super::examples::Said;
 use super::sequences::{self, Answers, Batches, Dataset, SequenceReader};
 use super::{
     DataConfig, Evaluation, Given, Learned, Learner, Predictions, Reader, Report, Task, Trained,
@@ -81,6 +82,17 @@ impl super::Definition for Definition {
     fn trained(&self, file: ModelFile, threads: usize) -> Result<Box<dyn Trained>> {
         Ok(Box::new(Classifier::of(file, threads)?))
     }
+}
+
+/// The class of one sequence.
+pub(super) fn say(
+    network: &mut Network<f32>,
+    data: &Dataset,
+    names: &[String],
+    at: usize,
+) -> Result<Said> {
+    let outputs = sequences::outputs(network, &data.inputs, &[at])?;
+    Ok(Said::Class { classes: names.to_vec(), probabilities: super::softmax(&outputs[0]) })
 }
 
 /// The classes of the training part, sorted.

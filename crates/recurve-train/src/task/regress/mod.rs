@@ -9,6 +9,7 @@ mod report;
 
 pub use report::{RegressPrediction, RegressReport, RegressScores, RegressTarget};
 
+use super::examples::Said;
 use super::sequences::{self, Answers, Batches, Dataset, Number, SequenceReader};
 use super::{
     DataConfig, Evaluation, Given, Learned, Learner, Predictions, Reader, Report, Task, Trained,
@@ -102,6 +103,27 @@ impl super::Definition for Definition {
     fn trained(&self, file: ModelFile, threads: usize) -> Result<Box<dyn Trained>> {
         Ok(Box::new(Regressor::of(file, threads)?))
     }
+}
+
+/// The numbers of one sequence.
+pub(super) fn say(
+    network: &mut Network<f32>,
+    data: &Dataset,
+    numbers: &[Number],
+    at: usize,
+) -> Result<Said> {
+    let outputs = sequences::outputs(network, &data.inputs, &[at])?;
+    let width = numbers.len();
+    let restore = |row: &[f32]| {
+        let both = row.iter().zip(numbers);
+        both.map(|(value, number)| number.scaler.restore(f64::from(*value))).collect()
+    };
+    let actual = data.all.items[at].values.iter().flatten().copied().collect::<Vec<f64>>();
+    Ok(Said::Numbers {
+        targets: numbers.iter().map(|number| number.name.clone()).collect(),
+        predicted: outputs[0].chunks_exact(width).map(restore).collect(),
+        actual: actual.chunks_exact(width).map(<[f64]>::to_vec).collect(),
+    })
 }
 
 /// The targets, scaled by the training part.

@@ -201,6 +201,11 @@ impl Dataset {
         all.filter(|at| part == Part::All || self.parts[*at] == part).collect()
     }
 
+    /// The part of a sequence.
+    pub(crate) fn part_of(&self, at: usize) -> Option<Part> {
+        self.parts.get(at).copied()
+    }
+
     /// The part that measures a model.
     pub(crate) fn held_out(&self) -> Part {
         let first = [Part::Test, Part::Validation].into_iter().find(|p| self.parts.contains(p));

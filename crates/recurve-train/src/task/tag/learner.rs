@@ -2,9 +2,12 @@
 
 use super::report::{TagReport, TaggedWord};
 use crate::config::Config;
-use crate::data::{Inputs, Part, Position, TagReader, Tagged, UNKNOWN, Words, folded, vectors};
+use crate::data::{
+    Inputs, Part, Position, Side, TagReader, Tagged, UNKNOWN, Words, folded, vectors,
+};
 use crate::error::{Error, Result};
 use crate::loss::{Crf, Loss, LossValue, Targets};
+use crate::task::examples::{Said, rows_of};
 use crate::task::sequences::{self, Batches, learn_whole};
 use crate::task::{Evaluation, Learned, Learner, Reader, refused};
 use recurve_nn::profile::span;
@@ -16,8 +19,8 @@ use std::path::PathBuf;
 const LETTER_WIDTH: usize = 32;
 
 /// Sentences with their tags by number.
-pub(super) struct Corpus {
-    pub(super) tagged: Tagged,
+pub(in crate::task) struct Corpus {
+    pub(in crate::task) tagged: Tagged,
     inputs: Inputs,
     tags: Vec<Vec<u32>>,
 }
@@ -68,6 +71,26 @@ pub(super) fn tag(
     Ok(outputs.iter().map(|outputs| best(outputs)).collect())
 }
 
+/// The tags of one sentence, and the probability of every tag at every word.
+pub(in crate::task) fn say(
+    network: &mut Network<f32>,
+    (corpus, reader): (&Corpus, &TagReader),
+    at: usize,
+) -> Result<Said> {
+    let chosen = tag(network, &corpus.inputs, &[at])?.remove(0);
+    let outputs = sequences::outputs(network, &corpus.inputs, &[at])?.remove(0);
+    let labels = network.output_width();
+    let probabilities = match network.transitions() {
+        Some((values, _)) => Crf::new(labels, values).probabilities(&outputs),
+        None => rows_of(&outputs, labels),
+    };
+    Ok(Said::Tags {
+        tags: reader.tags.clone(),
+        chosen: chosen.iter().map(|tag| *tag as usize).collect(),
+        probabilities,
+    })
+}
+
 impl Corpus {
     /// Words, letters and tags of the training part.
     pub(super) fn reader(tagged: &Tagged, min_count: usize) -> TagReader {
@@ -88,7 +111,7 @@ impl Corpus {
     }
 
     /// An error where a sentence holds a tag that the training part does not.
-    pub(super) fn new(tagged: Tagged, reader: &TagReader) -> Result<Self> {
+    pub(in crate::task) fn new(tagged: Tagged, reader: &TagReader) -> Result<Self> {
         let number: HashMap<&str, u32> = reader.tags.iter().map(String::as_str).zip(0..).collect();
         let mut tags = vec![];
         for (at, sentence) in tagged.sentences.iter().enumerate() {
@@ -115,14 +138,19 @@ impl Corpus {
         Ok(Self { tagged, inputs, tags })
     }
 
-    pub(super) fn part(&self, part: Part) -> Vec<usize> {
+    pub(in crate::task) fn part(&self, part: Part) -> Vec<usize> {
         let all = self.tagged.sentences.iter().enumerate();
         let own = all.filter(|(_, sentence)| part == Part::All || sentence.part == part);
         own.map(|(at, _)| at).collect()
     }
 
+    /// Some of the sentences side by side.
+    pub(in crate::task) fn side(&self, chosen: &[usize]) -> Side {
+        self.inputs.side(chosen)
+    }
+
     /// The part that measures a model.
-    pub(super) fn held_out(&self) -> Part {
+    pub(in crate::task) fn held_out(&self) -> Part {
         let parts = [Part::Test, Part::Validation];
         parts.into_iter().find(|part| !self.part(*part).is_empty()).unwrap_or(Part::Train)
     }

@@ -19,7 +19,8 @@ use crate::error::{Error, Result};
 use crate::loss::Loss;
 use crate::model_file::ModelFile;
 use crate::stopping::StoppingConfig;
-use learner::{Corpus, TagLearner, tag};
+pub(super) use learner::{Corpus, say};
+use learner::{TagLearner, tag};
 use recurve_nn::Network;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -154,6 +155,16 @@ fn corpus(
     all.sentences.iter_mut().zip(parts).for_each(|(sentence, part)| sentence.part = part);
     all.sentences.extend(more);
     Ok(all)
+}
+
+/// The sentences of a trained model, where they were or where they lie now.
+pub(super) fn own(file: &ModelFile, reader: &TagReader, moved_to: Option<&Path>) -> Result<Corpus> {
+    let DataConfig::Tag(options) = &file.config().data else {
+        return Err(file.is_not_for(Task::Tag));
+    };
+    let path = file.data().locate(moved_to)?;
+    let known = (file.config().train.seed, Some(reader.columns));
+    Corpus::new(corpus(&path, options, known)?, reader)
 }
 
 /// A trained tagger.

@@ -8,6 +8,7 @@ mod report;
 
 pub use report::{Alignment, TranscribeReport, Transcription};
 
+use super::examples::{Said, rows_of};
 use super::sequences::{self, Answers, Batches, Dataset, SequenceReader, learn_whole};
 use super::{
     DataConfig, Evaluation, Given, Learned, Learner, Predictions, Reader, Report, Task, Trained,
@@ -217,6 +218,28 @@ fn transcriptions(
         });
     }
     Ok((found, alignments))
+}
+
+/// What is understood of one sequence, and what is heard at each frame.
+pub(super) fn say(
+    network: &mut Network<f32>,
+    (data, reader): (&Dataset, &SequenceReader),
+    at: usize,
+) -> Result<Said> {
+    let Answers::Symbols(symbols, kind) = &reader.answers else {
+        return Err(Error::failed("the model hears no symbols"));
+    };
+    let alphabet = Alphabet::new(symbols.clone(), *kind);
+    let (mut found, mut alignments) = transcriptions(network, (data, &alphabet), &[at], BEAM)?;
+    let outputs = sequences::outputs(network, &data.inputs, &[at])?;
+    let own = found.remove(0);
+    Ok(Said::Heard {
+        symbols: [&[String::new()], &symbols[..]].concat(),
+        posteriors: rows_of(&outputs[0], network.output_width()),
+        text: own.predicted,
+        log_probability: own.log_probability,
+        alignment: alignments.pop(),
+    })
 }
 
 /// The most frequent text of the training part.

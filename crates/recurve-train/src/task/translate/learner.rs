@@ -1,7 +1,7 @@
 //! Pairs of sequences as a model reads them, and how it learns from them.
 
 use super::report::{Attended, TranslateReport, Translation};
-use super::search::{END, Hypothesis, Search, search};
+use super::search::{Branch, END, Hypothesis, Search, grown as grow, search};
 use crate::config::{AttentionKind, Config};
 use crate::data::{Encoder, Part, Position, Raw, SequenceOptions, Side, TokenKind, Words};
 use crate::error::{Error, Result};
@@ -95,6 +95,28 @@ pub(super) fn translations(
         }
     }
     Ok(found)
+}
+
+/// What is written for one sequence, the best first, and all beginnings that were kept on the way.
+pub(super) fn grown(
+    network: &mut Network<f32>,
+    (data, written): (&Dataset, &Written),
+    at: usize,
+    how: Search,
+) -> Result<(Vec<Translation>, Vec<Branch>)> {
+    let side = data.inputs.side(&[at]);
+    let model = decoding(network)?;
+    let encoded = model.encode(&side.batch()).map_err(refused)?;
+    let mut tree = vec![];
+    let found = grow(model, &encoded, how, written.longest + LONGER, &mut tree)?;
+    let told = found.into_iter().flatten().map(|own| translation((data, written), at, own));
+    let branches = tree.into_iter().map(|kept| Branch {
+        from: kept.from,
+        symbol: if kept.symbol == END { String::new() } else { text(written, &[kept.symbol]) },
+        log_probability: kept.log_probability,
+        ends: kept.ends,
+    });
+    Ok((told.collect(), branches.collect()))
 }
 
 fn translation((data, written): (&Dataset, &Written), at: usize, found: Hypothesis) -> Translation {

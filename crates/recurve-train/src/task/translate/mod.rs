@@ -11,8 +11,9 @@ mod scores;
 mod search;
 
 pub use report::{Attended, TranslateReport, Translation};
-pub use search::Search;
+pub use search::{Branch, Search};
 
+use super::examples::Said;
 use super::sequences::{self, Answers, Dataset, SequenceReader, Written};
 use super::{DataConfig, Evaluation, Given, Learner, Predictions, Reader, Report, Task, Trained};
 use crate::config::{AttentionKind, Config, ModelConfig, TrainConfig, adamw};
@@ -25,6 +26,19 @@ use learner::{TranslateLearner, measure, targets, translations, written};
 use recurve_nn::{Network, Precision};
 use std::path::Path;
 
+/// What a model writes for one sequence, and what the search went through.
+pub(super) fn say(
+    network: &mut Network<f32>,
+    (data, written): (&Dataset, &Written),
+    at: usize,
+) -> Result<Said> {
+    let how = Search { best: BEST, ..Search::default() };
+    let (translations, tree) = learner::grown(network, (data, written), at, how)?;
+    Ok(Said::Written { translations: translations.into_iter().map(Into::into).collect(), tree })
+}
+
+/// Targets that are told of one source.
+const BEST: usize = 5;
 /// Heads of the attention of several products.
 const HEADS: usize = 4;
 

@@ -9,6 +9,7 @@
 
 use crate::error::{Error, Result};
 use recurve_nn::seq2seq::{Encoded, Seq2Seq};
+use serde::Serialize;
 
 /// The symbol before the first and after the last.
 pub(super) const END: u32 = 0;
@@ -32,9 +33,32 @@ impl Default for Search {
     }
 }
 
+/// A beginning that a search kept, or a target that ended, in the tree of all of them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Branch {
+    /// The branch that it goes on from, by its place in the list; none at the first symbol.
+    pub from: Option<usize>,
+    /// Its last symbol; empty at the end of a target.
+    pub symbol: String,
+    /// The log-probability of all of it.
+    pub log_probability: f64,
+    /// Whether the target ends with it.
+    pub ends: bool,
+}
+
+/// The same before its symbol has a name.
+pub(super) struct Kept {
+    pub(super) from: Option<usize>,
+    pub(super) symbol: u32,
+    pub(super) log_probability: f64,
+    pub(super) ends: bool,
+}
+
 /// A target that was written.
 #[derive(Clone, Debug)]
 pub(super) struct Hypothesis {
+    /// Where it stands in the tree.
+    node: Option<usize>,
     /// Its symbols, without the end.
     pub(super) symbols: Vec<u32>,
     pub(super) log_probability: f64,
@@ -58,11 +82,23 @@ pub(super) fn search(
     search: Search,
     limit: usize,
 ) -> Result<Vec<Vec<Hypothesis>>> {
+    grown(model, encoded, search, limit, &mut vec![])
+}
+
+/// The same; all that was kept on the way goes into `tree`.
+pub(super) fn grown(
+    model: &mut Seq2Seq<f32>,
+    encoded: &Encoded<f32>,
+    search: Search,
+    limit: usize,
+    tree: &mut Vec<Kept>,
+) -> Result<Vec<Vec<Hypothesis>>> {
     let beam = search.beam.max(1);
     let mut done: Vec<Vec<Hypothesis>> = vec![vec![]; encoded.sources()];
     let sources: Vec<usize> = (0..encoded.sources()).collect();
     let mut state = model.begin(encoded, &sources);
-    let nothing = Hypothesis { symbols: vec![], log_probability: 0.0, attention: vec![] };
+    let nothing =
+        Hypothesis { node: None, symbols: vec![], log_probability: 0.0, attention: vec![] };
     let mut live: Vec<Hypothesis> = vec![nothing; sources.len()];
     for step in 0..=limit {
         if live.is_empty() {
@@ -94,6 +130,8 @@ pub(super) fn search(
                         own.symbols.push(symbol);
                     }
                     own.log_probability = sum;
+                    let from = own.node;
+                    tree.push(Kept { from, symbol, log_probability: sum, ends: true });
                     ended.push(own);
                 }
                 room -= 1;
@@ -111,6 +149,9 @@ pub(super) fn search(
                 own.attention.push(mean_of_heads(state.attention(*row), steps));
                 own.symbols.push(*symbol);
                 own.log_probability = *sum;
+                let (from, symbol) = (own.node, *symbol);
+                own.node = Some(tree.len());
+                tree.push(Kept { from, symbol, log_probability: *sum, ends: false });
                 own
             })
             .collect();
