@@ -136,20 +136,29 @@ function buildExamples(pieces, typed, context) {
 }
 
 function buildTable(pieces, context) {
-  const { total, first, split } = context.run.data;
-  const where = el("input", { type: "range", min: first, max: total, step: 1, "aria-label": "row after the window", style: { width: "220px" },
+  const { series } = context.run.data;
+  const own = () => series[Math.min(state.series ?? 0, series.length - 1)];
+  const which = series.length > 1
+    ? field("series", choice(series.map((one, at) => [at, one.name]), state.series ?? 0, (value) => set({ series: +value, from: null, t: 0 }), "series")) : null;
+  const where = el("input", { type: "range", step: 1, "aria-label": "row after the window", style: { width: "220px" },
     oninput: () => { text.textContent = name(+where.value); }, onchange: () => set({ from: +where.value, t: 0 }) });
   const text = el("output", { style: { minWidth: "13em" } });
   const name = (row) => {
+    const { rows, split } = own();
     const part = row >= split.train + split.validation ? "test part" : row >= split.train ? "validation part" : "training part";
-    return row >= total ? `after the last row, ${total}` : `row ${row + 1} of ${total} · ${part}`;
+    return row >= rows ? `after the last row, ${rows}` : `row ${row + 1} of ${rows} · ${part}`;
   };
-  where.disabled = !context.live || !total;
-  pieces.append(field("forecast from", where), text);
+  where.disabled = !context.live || !series.length;
+  if (which) which.querySelector("select").disabled = !context.live;
+  pieces.append(...(which ? [which] : []), field("forecast from", where), text);
   pieces.update = () => {
-    const at = context.trace?.from ?? total;
+    if (!series.length) return;
+    const { first, last } = own();
+    Object.assign(where, { min: first, max: last });
+    const at = context.trace?.from ?? last;
     where.value = at;
     text.textContent = name(at);
+    if (which) which.querySelector("select").value = state.series ?? 0;
   };
   pieces.update();
 }

@@ -61,7 +61,7 @@ export const gradient = {
         charts.push(lines(ownPlot, { x: lagsOf(own), series, log: true, xTitle: "steps back", yTitle: "norm" }));
       } else ownPlot.replaceChildren(el("p", { class: "empty" }, own.whole ? "This model reads from both ends or pools all steps, so there is no single way back; see the inputs below." : "There is no step before."));
       renderFresh(told);
-      const x = own.x.map((_, k) => first + k + 1);
+      const x = own.x.map((_, k) => (own.from ?? first) + k + 1);
       charts.push(lines(inputPlot, { x, height: 170, log: true, xTitle: "step", yTitle: "norm", xName: (t) => (run.data.kind === "examples" && !tokens ? `${t}` : `${t} “${shown(context.trace.labels[t - 1])}”`),
         series: [{ label: "‖∂loss/∂x‖", values: own.x, points: true }], pick: (t) => set({ t: t - 1 }) }));
     }

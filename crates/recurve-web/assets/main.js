@@ -64,6 +64,7 @@ async function loadTrace() {
   else {
     if (state.from !== null) question.from = state.from;
     if (state.count !== null) question.count = state.count;
+    if (state.series !== null) question.series = state.series;
   }
   try {
     const trace = await ask("trace", question);
@@ -248,7 +249,7 @@ async function start() {
   mountView();
   listen((changed) => {
     soundState();
-    if (["from", "count", "text", "edits"].some((key) => changed.has(key))) loadTrace();
+    if (["from", "count", "text", "edits", "series"].some((key) => changed.has(key))) loadTrace();
     notify(changed);
   });
   document.addEventListener("keydown", keys);

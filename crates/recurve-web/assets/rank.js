@@ -39,7 +39,7 @@ export function features(trace, run) {
     if (!trace.joint) add("vowel", "vowels", labels.map((label) => (/[aeiouyAEIOUY]/.test(label) ? 1 : 0)));
     if (trace.bits) add("surprise", "surprise", trace.bits.map((bits) => bits ?? 0));
   } else {
-    for (const seen of trace.seen ?? trace.channels) add(`seen ${seen.name}`, seen.name, seen.values);
+    for (const seen of trace.seen ?? trace.channels.filter((one) => one.values.every((v) => v !== null))) add(`seen ${seen.name}`, seen.name, seen.values);
     const season = run.data.season;
     if (season > 1) {
       add("sin", "season (sine)", Array.from({ length: steps }, (_, t) => Math.sin(2 * Math.PI * (trace.from + t) / season)));

@@ -2,7 +2,7 @@
 //!
 //! Of a translator the encoder is looked into; what the decoder does is told as attention and search.
 
-use crate::subject::{Piece, Reading, log_softmax};
+use crate::subject::{Piece, Reading, less_one};
 use crate::trace::Sequence;
 use recurve_nn::{Engine, Model};
 use recurve_train::data::Part;
@@ -23,7 +23,7 @@ pub(crate) struct ExampleSubject {
 #[derive(Default)]
 pub(crate) struct Right {
     classes: Vec<usize>,
-    targets: Vec<f32>,
+    pub(crate) targets: Vec<f32>,
     /// The piece in words for the page.
     pub(crate) facts: Value,
 }
@@ -95,8 +95,7 @@ impl ExampleSubject {
                         .unwrap_or(0)
                 };
                 let class = right.classes.get(row).copied().unwrap_or_else(likeliest);
-                let p = log_softmax(outputs).into_iter().enumerate();
-                p.map(|(at, p)| (p.exp() - f64::from(u8::from(at == class))) as f32).collect()
+                less_one(outputs, class)
             }
         }
     }

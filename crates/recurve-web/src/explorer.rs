@@ -6,14 +6,15 @@
 //! working.
 
 use crate::edit::{self, Edit};
-use crate::subject::{Piece, Reading, Subject, log_softmax};
+use crate::subject::{Piece, Reading, Subject, less_one};
 use crate::trace::{self, Place, Sequence, Trace};
 use crate::{cell, gradient, matching, measure, monitor, results};
 use recurve_nn::{Engine, Model};
 use recurve_train::error::{Error, Result};
 use recurve_train::model_file::{self, ModelFile};
 use recurve_train::run::RunFolder;
-use recurve_train::task::{Forecaster, GenerateOptions, LanguageModel};
+use recurve_train::task::examples::Measures;
+use recurve_train::task::{Change, GenerateOptions, LanguageModel};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -58,6 +59,8 @@ struct Loaded {
     engine: Engine,
     subject: Subject,
     places: Vec<Place>,
+    /// What measures a change as the training measured, once it was asked for.
+    measures: Option<Measures>,
     stamp: Stamp,
 }
 
@@ -77,6 +80,7 @@ struct AskTrace {
     text: Option<String>,
     from: Option<usize>,
     count: Option<usize>,
+    series: Option<usize>,
     #[serde(default)]
     edits: Vec<Edit>,
 }
@@ -132,6 +136,13 @@ struct AskAnswer {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct AskWhatIf {
+    trace: String,
+    changes: Vec<Change>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct AskNamed {
     id: String,
 }
@@ -183,6 +194,7 @@ impl Explorer {
             "pairs" => self.pairs(&read(body)?)?,
             "match" => self.find(&read(body)?)?,
             "answer" => self.say(&read(body)?)?,
+            "whatif" => self.what_if(&read(body)?)?,
             "named" => {
                 json!({"from": self.loaded.subject.examples()?.named(&read::<AskNamed>(body)?.id)?})
             }
@@ -264,19 +276,19 @@ impl Explorer {
     }
 
     fn trace(&mut self, ask: AskTrace) -> Result<Value> {
-        let AskTrace { text, from, count, edits } = ask;
-        let reading = self.loaded.subject.read(&Piece { text, from, count })?;
+        let AskTrace { text, from, count, series, edits } = ask;
         let Loaded { model, engine, places, subject, .. } = &self.loaded;
         let changed = match edits.is_empty() {
             true => None,
             false => Some(edit::apply(model, places, &edits)?),
         };
         let model = changed.as_ref().unwrap_or(model);
+        let reading = subject.read(&Piece { text, from, count, series }, model)?;
         let trace = trace::trace(model, *engine, &reading.sequence)?;
         if trace.outputs.iter().any(|output| !output.is_finite()) {
             return Err(Error::failed("the model gives outputs that are no numbers"));
         }
-        let mut told = subject.tell(&reading, &trace)?;
+        let mut told = subject.tell(&reading, &trace);
         let id = format!("{}-{}", self.version, fingerprint(&reading.sequence, &edits));
         told["id"] = json!(id);
         told["steps"] = json!(trace.steps);
@@ -330,31 +342,20 @@ impl Explorer {
         Ok(answer)
     }
 
-    /// The gradient of a loss at some outputs: cross-entropy of the next token, or the squared error of
-    /// the targets (of zero, where the truth is not known yet).
-    fn error_at<'a>(&'a self, kept: &'a Kept) -> Result<impl Fn(usize, &[f32]) -> Vec<f32> + 'a> {
-        let wanted = match &self.loaded.subject {
-            Subject::Table(table) => table.wanted(&kept.reading)?,
-            _ => None,
-        };
-        let examples = self.loaded.subject.examples().ok();
-        Ok(move |t: usize, outputs: &[f32]| match &kept.reading.sequence {
-            _ if let Some(examples) = examples => examples.error(&kept.reading, t, outputs),
-            Sequence::Tokens(tokens) => {
-                let logarithms = log_softmax(outputs);
+    /// The gradient of a loss at some outputs: for a text cross-entropy of the next token, for others as their side
+    /// says.
+    fn error_at(&self, kept: &Kept, t: usize, outputs: &[f32]) -> Vec<f32> {
+        match (&self.loaded.subject, &kept.reading.sequence) {
+            (Subject::Examples(own), _) => own.error(&kept.reading, t, outputs),
+            (Subject::Table(own), _) => own.error(&kept.reading, t, outputs),
+            (_, Sequence::Tokens(tokens)) => {
                 let likeliest =
                     (0..outputs.len()).max_by(|a, b| outputs[*a].total_cmp(&outputs[*b]));
                 let next = tokens.get(t + 1).map_or(likeliest.unwrap_or(0), |next| *next as usize);
-                let p = logarithms.iter().enumerate();
-                p.map(|(at, p)| (p.exp() - f64::from(u8::from(at == next))) as f32).collect()
+                less_one(outputs, next)
             }
-            _ => {
-                let wanted = |at: usize| wanted.as_ref().map_or(0.0, |wanted| wanted[at]);
-                let count = outputs.len() as f32;
-                let errors = outputs.iter().enumerate();
-                errors.map(|(at, y)| 2.0 * (y - wanted(at)) / count).collect()
-            }
-        })
+            _ => vec![0.0; outputs.len()],
+        }
     }
 
     fn window(kept: &Kept, step: usize, back: usize) -> Result<(usize, usize)> {
@@ -381,7 +382,7 @@ impl Explorer {
             .collect();
         let model = edit::apply(base, places, &edits)?;
         let bare = gradient::Bare::of(&model, *engine, &kept.reading.sequence)?;
-        let error = self.error_at(kept)?;
+        let error = |t: usize, outputs: &[f32]| self.error_at(kept, t, outputs);
         let pooled = model.description().is_pooled();
         let step = if pooled { kept.trace.steps - 1 } else { ask.step };
         let (first, end) = Self::window(kept, step, ask.back)?;
@@ -407,8 +408,9 @@ impl Explorer {
                 gradient::tell(&reach)
             }
             false => {
+                // What comes after a step counts too.
                 let x = bare.inputs(*engine, step, &|y| error(row, y))?;
-                json!({"at": [], "h": [], "c": [], "x": x[first..end].to_vec(), "whole": true})
+                json!({"at": [], "h": [], "c": [], "x": x, "from": 0, "whole": true})
             }
         };
         let mut told = told;
@@ -422,8 +424,13 @@ impl Explorer {
         let model = kept.model.as_ref().unwrap_or(model);
         let bare = gradient::Bare::of(model, *engine, &kept.reading.sequence)?;
         let back = ask.back.clamp(1, gradient::MOST_PAIRS);
-        let (first, end) = Self::window(kept, ask.step, back)?;
-        let error = self.error_at(kept)?;
+        let (mut first, mut end) = Self::window(kept, ask.step, back)?;
+        if !bare.is_stepwise() {
+            // The step stands in the middle of what it sees.
+            end = (ask.step + back.div_ceil(2) + 1).min(kept.trace.steps);
+            first = end.saturating_sub(back);
+        }
+        let error = |t: usize, outputs: &[f32]| self.error_at(kept, t, outputs);
         let pairs = bare.pairs(*engine, (first, end), &|t, y| error(t, y))?;
         Ok(json!({"first": first, "pairs": pairs}))
     }
@@ -434,13 +441,13 @@ impl Explorer {
             return Err(Error::usage(format!("there is no unit {unit}")));
         }
         let found_in = |piece: &Piece, from: usize| -> Result<(Value, usize)> {
-            let reading = self.loaded.subject.read(piece)?;
+            let reading = self.loaded.subject.read(piece, &self.loaded.model)?;
             let trace = trace::trace(&self.loaded.model, self.loaded.engine, &reading.sequence)?;
             let plane = trace.parts[ask.part].planes.get(ask.plane.as_str());
             let plane =
                 plane.ok_or_else(|| Error::usage(format!("there is no `{}`", ask.plane)))?;
             let found = matching::places(plane, place.hidden, ask, from);
-            let told = self.loaded.subject.tell(&reading, &trace)?;
+            let told = self.loaded.subject.tell(&reading, &trace);
             let steps = trace.steps;
             Ok((
                 json!({"places": found, "labels": told["labels"], "from": from, "steps": steps}),
@@ -449,7 +456,7 @@ impl Explorer {
         };
         if self.loaded.subject.examples().is_err() {
             let count = ask.count.min(MOST_SEARCHED);
-            let piece = Piece { text: None, from: Some(ask.from), count: Some(count) };
+            let piece = Piece { from: Some(ask.from), count: Some(count), ..Piece::default() };
             return Ok(found_in(&piece, ask.from)?.0);
         }
         // Sequences one after the other, each with places of its own.
@@ -477,20 +484,21 @@ impl Explorer {
     }
 
     fn loss(&mut self, ask: &AskLoss) -> Result<Value> {
-        let Loaded { file, model, engine, places, subject, .. } = &mut self.loaded;
+        let Loaded { file, model, engine, places, subject, measures, .. } = &mut self.loaded;
         let changed = edit::apply(model, places, &ask.edits)?;
-        let mut measured = measure::Measured::of(subject, file.model(), *engine)?;
-        let whole = measured.whole;
+        let data = self.data.as_deref();
+        let mut measured = measure::Measured::of(subject, (file, data), *engine, measures)?;
         let loss = measured.loss(&trace::whole(file.model(), &changed))?;
-        Ok(json!({"whole": whole, "changed": loss, "unit": measured.unit, "over": measured.over}))
+        let measure::Facts { unit, over, whole } = measured.facts();
+        Ok(json!({"whole": whole, "changed": loss, "unit": unit, "over": over}))
     }
 
     /// The loss with each of some units off.
     fn units(&mut self, ask: &AskUnits) -> Result<Value> {
-        let Loaded { file, model, engine, places, subject, .. } = &mut self.loaded;
+        let Loaded { file, model, engine, places, subject, measures, .. } = &mut self.loaded;
         let hidden = edit::place(places, ask.part)?.hidden;
-        let mut measured = measure::Measured::of(subject, file.model(), *engine)?;
-        let whole = measured.whole;
+        let data = self.data.as_deref();
+        let mut measured = measure::Measured::of(subject, (file, data), *engine, measures)?;
         let end = ask.first.saturating_add(ask.count.min(64)).min(hidden);
         let mut losses = vec![];
         for unit in ask.first..end {
@@ -498,7 +506,8 @@ impl Explorer {
             let changed = edit::apply(model, places, &[off])?;
             losses.push(measured.loss(&trace::whole(file.model(), &changed))?);
         }
-        Ok(json!({"whole": whole, "losses": losses, "unit": measured.unit}))
+        let measure::Facts { unit, whole, .. } = measured.facts();
+        Ok(json!({"whole": whole, "losses": losses, "unit": unit}))
     }
 
     fn sample(&self, ask: &AskSample) -> Result<Value> {
@@ -524,7 +533,7 @@ impl Explorer {
         let sequence = Sequence::Tokens(tokens);
         let trace = trace::trace(self.loaded.file.model(), self.loaded.engine, &sequence)?;
         let reading = Reading::of(sequence, None);
-        let mut told = self.loaded.subject.tell(&reading, &trace)?;
+        let mut told = self.loaded.subject.tell(&reading, &trace);
         told["prompt"] = json!(ask.prompt);
         told["text"] = json!(text);
         Ok(told)
@@ -532,18 +541,14 @@ impl Explorer {
 
     /// Rolling forecasts over what was held out, and the spread of the errors on the validation part.
     fn backtest(&self) -> Result<Value> {
-        self.loaded.subject.table()?;
-        let mut model = Forecaster::of(self.loaded.file.clone())?;
-        let data = self.data.as_deref();
-        let report = model.evaluate_own(data)?;
-        let validation = model.evaluate(recurve_train::data::Part::Validation, data).ok();
-        let table = model.own_table(data)?;
-        let forecast = model.forecast(&table)?;
-        let validation = validation.map(|report| report.predictions);
-        Ok(json!({
-            "held_out": report.predictions, "report": report, "validation": validation,
-            "forecast": forecast,
-        }))
+        self.loaded.subject.table()?.backtest()
+    }
+
+    /// The forecast of the window of a trace if cells that are known ahead were others.
+    fn what_if(&self, ask: &AskWhatIf) -> Result<Value> {
+        let kept = self.kept(&ask.trace)?;
+        let model = kept.model.as_ref().unwrap_or(&self.loaded.model);
+        self.loaded.subject.table()?.what_if(&kept.reading.piece, model, &ask.changes)
     }
 }
 
@@ -559,7 +564,7 @@ impl Loaded {
             None => (Subject::of(&file, data), trace::places(description)?),
             Some(why) => (Subject::Other(why), vec![]),
         };
-        Ok(Self { file, model, engine, subject, places, stamp })
+        Ok(Self { file, model, engine, subject, places, measures: None, stamp })
     }
 }
 

@@ -30,6 +30,7 @@ mod monitor;
 mod results;
 mod server;
 mod subject;
+mod table;
 mod trace;
 mod worker;
 

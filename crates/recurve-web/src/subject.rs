@@ -1,8 +1,10 @@
 //! What the model reads: pieces of the run's own data, or text that a person typed.
 
 use crate::examples::{ExampleSubject, Right};
+use crate::table::TableSubject;
 use crate::trace::{Sequence, Trace};
-use recurve_train::data::{DataPlan, Part, Series, Table, Text, Vocabulary};
+use recurve_nn::Model;
+use recurve_train::data::{Text, Vocabulary};
 use recurve_train::error::{Error, Result};
 use recurve_train::model_file::ModelFile;
 use recurve_train::task::{DataConfig, Reader};
@@ -36,13 +38,6 @@ pub(crate) struct TextSubject {
     own: std::result::Result<(Vec<u32>, usize), String>,
 }
 
-/// A forecaster's own table.
-pub(crate) struct TableSubject {
-    pub(crate) plan: DataPlan,
-    relative: bool,
-    own: std::result::Result<Series, String>,
-}
-
 /// Which piece to look at.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,6 +48,8 @@ pub(crate) struct Piece {
     pub(crate) from: Option<usize>,
     /// Tokens.
     pub(crate) count: Option<usize>,
+    /// Of a table of several series, which.
+    pub(crate) series: Option<usize>,
 }
 
 /// A piece, ready to be read.
@@ -63,15 +60,13 @@ pub(crate) struct Reading {
     pub(crate) piece: Piece,
     /// What is right about it.
     pub(crate) right: Right,
-    /// What was taken from the targets of a window that is read relative to its last row.
-    pub(crate) anchors: Vec<f32>,
 }
 
 impl Reading {
     /// A sequence, and where it begins in the data.
     pub(crate) fn of(sequence: Sequence, from: Option<usize>) -> Self {
         let (piece, right) = (Piece::default(), Right::default());
-        Self { sequence, from, piece, right, anchors: vec![] }
+        Self { sequence, from, piece, right }
     }
 }
 
@@ -84,21 +79,10 @@ impl Subject {
                 own: own_text(file, vocabulary, data).map_err(|error| error.to_string()),
             });
         }
-        if let Reader::Table(plan) = file.reader() {
-            let config = file.config();
-            let model = &config.model;
-            let simple = model.relative.unwrap_or(0) <= 1 && model.rescale != Some(true);
-            let number = recurve_train::loss::Density::of(&config.loss).is_none();
-            if !(plan.is_plain() && simple && number) {
-                let why = "this forecast reads more than the rows of one series, or says more than a number; \
-                           such models are not traced yet; what the run wrote is shown";
-                return Self::Other(why.to_owned());
-            }
-            return Self::Table(Box::new(TableSubject {
-                plan: plan.clone(),
-                relative: model.relative == Some(1),
-                own: own_series(file, plan, data).map_err(|error| error.to_string()),
-            }));
+        match TableSubject::of(file, data) {
+            Ok(Some(table)) => return Self::Table(Box::new(table)),
+            Ok(None) => {}
+            Err(error) => return Self::Other(error.to_string()),
         }
         if let Some(examples) = ExampleSubject::of(file, data) {
             return Self::Examples(Box::new(examples));
@@ -138,23 +122,7 @@ impl Subject {
                     "usual": USUAL_STEPS, "most": MOST_STEPS,
                 })
             }
-            Self::Table(table) => {
-                let (total, problem) = match &table.own {
-                    Ok(series) => (series.rows(), None),
-                    Err(problem) => (0, Some(problem)),
-                };
-                let names = |channels: &[recurve_train::data::Channel]| -> Vec<String> {
-                    channels.iter().map(|channel| channel.column.clone()).collect()
-                };
-                json!({
-                    "kind": "table", "reads": "values", "unit": "row", "total": total, "problem": problem,
-                    "first": table.plan.rows_needed(), "window": table.plan.input,
-                    "horizon": table.plan.horizon, "split": table.plan.split,
-                    "targets": names(&table.plan.targets),
-                    "covariates": names(&table.plan.covariates),
-                    "relative": table.relative, "season": table.plan.season,
-                })
-            }
+            Self::Table(table) => table.describe(),
             Self::Examples(own) => own.describe(),
             Self::Other(why) => {
                 json!({"kind": "other", "total": 0, "unit": "step", "problem": why})
@@ -167,25 +135,23 @@ impl Subject {
     /// # Errors
     /// The data is not there, the piece lies outside it or is too long, or the text holds a character
     /// that the model does not know.
-    pub(crate) fn read(&self, piece: &Piece) -> Result<Reading> {
+    pub(crate) fn read(&self, piece: &Piece, model: &Model<f32>) -> Result<Reading> {
         match self {
             Self::Text(text) => {
                 let (tokens, from) = text.piece(piece)?;
                 Ok(Reading::of(Sequence::Tokens(tokens), from))
             }
-            Self::Table(table) => table.piece(piece),
+            Self::Table(table) => table.read(piece, model),
             Self::Examples(own) => own.read(piece),
             Self::Other(why) => Err(Error::usage(why)),
         }
     }
 
     /// What a trace says in the words of the data, for the page.
-    pub(crate) fn tell(&self, reading: &Reading, trace: &Trace) -> Result<Value> {
+    pub(crate) fn tell(&self, reading: &Reading, trace: &Trace) -> Value {
         match (self, &reading.sequence) {
-            (Self::Text(text), Sequence::Tokens(tokens)) => Ok(text.tell(tokens, trace)),
-            (Self::Table(table), _) => table.tell(reading, trace),
-            (Self::Examples(_), _) => Ok(reading.right.facts.clone()),
-            _ => Ok(json!({})),
+            (Self::Text(text), Sequence::Tokens(tokens)) => text.tell(tokens, trace),
+            _ => reading.right.facts.clone(),
         }
     }
 
@@ -200,16 +166,6 @@ impl Subject {
             }
         }
     }
-
-    /// Pieces side by side to measure a loss on, time-major `[T, B]`, from what did not train.
-    pub(crate) fn sample(&self) -> Result<Sample> {
-        match self {
-            Self::Text(text) => text.sample(),
-            Self::Table(table) => table.sample(),
-            Self::Examples(_) => Err(Error::usage("these are measured sequence by sequence")),
-            Self::Other(why) => Err(Error::usage(why)),
-        }
-    }
 }
 
 /// Pieces side by side with what should come out.
@@ -217,10 +173,8 @@ pub(crate) struct Sample {
     pub(crate) steps: usize,
     pub(crate) batch: usize,
     pub(crate) sequence: Sequence,
-    /// For text, the next token of each row `[T, B]`.
+    /// The next token of each row `[T, B]`.
     pub(crate) next: Vec<u32>,
-    /// For a table, the scaled targets `[B, outputs]`, as the outputs are.
-    pub(crate) targets: Vec<f32>,
 }
 
 fn own_text(
@@ -234,10 +188,6 @@ fn own_text(
     };
     let text = Text::read_with(&path, vocabulary, (options.validation, options.test))?;
     Ok((text.tokens().to_vec(), text.train().len()))
-}
-
-fn own_series(file: &ModelFile, plan: &DataPlan, data: Option<&Path>) -> Result<Series> {
-    Series::new(&Table::read(&file.data().locate(data)?)?, plan)
 }
 
 impl TextSubject {
@@ -290,7 +240,8 @@ impl TextSubject {
         })
     }
 
-    fn sample(&self) -> Result<Sample> {
+    /// Pieces side by side to measure a loss on, time-major `[T, B]`, from what did not train.
+    pub(crate) fn sample(&self) -> Result<Sample> {
         const LANES: usize = 16;
         const STEPS: usize = 128;
         let (own, trained) = self.own()?;
@@ -304,7 +255,7 @@ impl TextSubject {
         };
         let (tokens, next) = (rows(0), rows(1));
         let sequence = Sequence::Tokens(tokens);
-        Ok(Sample { steps, batch: lanes, sequence, next, targets: vec![] })
+        Ok(Sample { steps, batch: lanes, sequence, next })
     }
 }
 
@@ -318,126 +269,18 @@ fn within(tokens: Vec<u32>, unit: &str) -> Result<Vec<u32>> {
     )))
 }
 
-impl TableSubject {
-    pub(crate) fn series(&self) -> Result<&Series> {
-        self.own.as_ref().map_err(Error::usage)
-    }
-
-    /// The window before an origin as the model sees it, time-major over the origins.
-    fn windows(&self, series: &Series, origins: &[usize]) -> (Vec<f32>, Vec<f32>) {
-        let (channels, targets) = (self.plan.channels(), self.plan.targets.len());
-        let mut x = series.inputs(origins);
-        let mut anchors = vec![0.0; origins.len() * targets];
-        if self.relative {
-            let width = origins.len() * channels;
-            let last = x[x.len() - width..].to_vec();
-            for (at, value) in x.iter_mut().enumerate() {
-                if at % channels < targets {
-                    *value -= last[at % width];
-                }
-            }
-            for (at, anchor) in anchors.iter_mut().enumerate() {
-                *anchor = last[at / targets * channels + at % targets];
-            }
-        }
-        (x, anchors)
-    }
-
-    fn piece(&self, piece: &Piece) -> Result<Reading> {
-        if piece.text.is_some() {
-            return Err(Error::usage("this model reads rows of its table, not text"));
-        }
-        let series = self.series()?;
-        let origin = piece.from.unwrap_or(series.rows());
-        let (first, last) = (self.plan.rows_needed(), series.rows());
-        if !(first..=last).contains(&origin) {
-            return Err(Error::usage(format!(
-                "a window can end before row {first} to {last}, not before row {origin}"
-            )));
-        }
-        let (x, anchors) = self.windows(series, &[origin]);
-        Ok(Reading { anchors, ..Reading::of(Sequence::Values(x), Some(origin)) })
-    }
-
-    fn tell(&self, reading: &Reading, trace: &Trace) -> Result<Value> {
-        let (series, plan) = (self.series()?, &self.plan);
-        let origin = reading.from.unwrap_or(series.rows());
-        let Sequence::Values(x) = &reading.sequence else { return Ok(json!({})) };
-        let first = origin - plan.input;
-        let time = |row: usize| series.time(row).unwrap_or_else(|| format!("row {}", row + 1));
-        let mut emitted = trace.outputs[trace.outputs.len() - plan.outputs()..].to_vec();
-        for (at, value) in emitted.iter_mut().enumerate() {
-            *value += reading.anchors[at % plan.targets.len()];
-        }
-        let forecast = series.restore(origin, &emitted)?;
-        let ahead = origin..origin + plan.horizon;
-        let channels: Vec<Value> = (0..plan.targets.len())
-            .map(|at| {
-                json!({
-                    "name": plan.targets[at].column,
-                    "values": &series.values(at)[first..origin],
-                    "forecast": forecast.iter().skip(at).step_by(plan.targets.len()).collect::<Vec<_>>(),
-                    "actual": ahead.clone().map(|row| series.values(at).get(row)).collect::<Vec<_>>(),
-                })
-            })
-            .collect();
-        let seen: Vec<Value> = plan
-            .targets
-            .iter()
-            .chain(&plan.covariates)
-            .enumerate()
-            .map(|(at, channel)| {
-                let own = x.iter().skip(at).step_by(plan.channels());
-                json!({"name": channel.column, "values": own.collect::<Vec<_>>()})
-            })
-            .collect();
-        Ok(json!({
-            "labels": (first..origin).map(time).collect::<Vec<_>>(),
-            "ahead": ahead.map(time).collect::<Vec<_>>(),
-            "channels": channels,
-            "seen": seen,
-        }))
-    }
-
-    fn sample(&self) -> Result<Sample> {
-        let series = self.series()?;
-        let parts = [Part::Validation, Part::Train];
-        let origins = parts.iter().map(|part| series.origins(*part, 1)).find(|o| !o.is_empty());
-        let origins = origins.unwrap_or_default();
-        let origins: Vec<usize> = origins.iter().copied().take(128).collect();
-        if origins.is_empty() {
-            return Err(Error::usage("the table holds no window with its targets"));
-        }
-        let (x, anchors) = self.windows(series, &origins);
-        let (targets, width) = (self.plan.targets.len(), self.plan.outputs());
-        let mut y = series.targets(&origins);
-        for (at, value) in y.iter_mut().enumerate() {
-            *value -= anchors[at / width * targets + at % width % targets];
-        }
-        let (steps, batch) = (self.plan.input, origins.len());
-        let sequence = Sequence::Values(x);
-        Ok(Sample { steps, batch, sequence, next: vec![], targets: y })
-    }
-
-    /// The scaled targets that follow a window, as the outputs are; none beyond the table.
-    pub(crate) fn wanted(&self, reading: &Reading) -> Result<Option<Vec<f32>>> {
-        let (series, origin) = (self.series()?, reading.from.unwrap_or_default());
-        if origin + self.plan.horizon > series.rows() {
-            return Ok(None);
-        }
-        let targets = self.plan.targets.len();
-        let own = series.targets(&[origin]);
-        let own = own.iter().enumerate().map(|(at, value)| value - reading.anchors[at % targets]);
-        Ok(Some(own.collect()))
-    }
-}
-
 /// The logarithms of the probabilities that outputs stand for.
 pub(crate) fn log_softmax(outputs: &[f32]) -> Vec<f64> {
     let largest = outputs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let shifted = |x: &f32| f64::from(*x) - f64::from(largest);
     let sum: f64 = outputs.iter().map(|x| shifted(x).exp()).sum();
     outputs.iter().map(|x| shifted(x) - sum.ln()).collect()
+}
+
+/// The gradient of the cross-entropy of a class with respect to the outputs.
+pub(crate) fn less_one(outputs: &[f32], class: usize) -> Vec<f32> {
+    let p = log_softmax(outputs).into_iter().enumerate();
+    p.map(|(at, p)| (p.exp() - f64::from(u8::from(at == class))) as f32).collect()
 }
 
 /// The likeliest with their probabilities.

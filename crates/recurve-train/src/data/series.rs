@@ -345,6 +345,54 @@ impl Series {
         &self.known[row * known..][..known]
     }
 
+    /// The cell of a column that is known ahead, by its place among them, as a file would hold it.
+    pub(crate) fn known_cell(&self, row: usize, which: usize) -> String {
+        let (place, channel) = self.place_of_known(which);
+        let own = self.known.get(row * self.plan.known_width() + place..);
+        let Some(own) = own.and_then(|own| own.get(..channel.width())) else {
+            return String::new();
+        };
+        if channel.is_category() {
+            let level = own.iter().position(|mark| *mark == 1.0);
+            return level.map_or(String::new(), |at| channel.levels[at].clone());
+        }
+        // What was read in single precision has seven digits.
+        let value = channel.scaler.restore(f64::from(own[0])) as f32;
+        value.to_string()
+    }
+
+    /// Changes the same.
+    ///
+    /// # Errors
+    ///
+    /// What it is changed to is no number, or not among the levels of the category.
+    pub(crate) fn set_known(&mut self, row: usize, which: usize, cell: &str) -> Result<()> {
+        let (place, channel) = self.place_of_known(which);
+        let mut room = vec![0.0; channel.width()];
+        let name = &channel.column;
+        if channel.is_category() {
+            let level = channel.levels.iter().position(|level| level == cell).ok_or_else(|| {
+                let levels = channel.levels.join(", ");
+                Error::usage(format!("`{cell}` is not among the levels of `{name}`: {levels}"))
+            })?;
+            room[level] = 1.0;
+        } else {
+            let value: Option<f64> = cell.trim().parse().ok();
+            let value = value.filter(|value| value.is_finite()).ok_or_else(|| {
+                Error::usage(format!("`{cell}` is no number, and `{name}` holds numbers"))
+            })?;
+            room[0] = channel.scaler.apply(value) as f32;
+        }
+        let first = row * self.plan.known_width() + place;
+        self.known[first..first + room.len()].copy_from_slice(&room);
+        Ok(())
+    }
+
+    fn place_of_known(&self, which: usize) -> (usize, &Channel) {
+        let before = self.plan.known[..which].iter().map(Channel::width).sum();
+        (before, &self.plan.known[which])
+    }
+
     /// The scaled targets from some origins on, for direct forecasts: `y [B, horizon * targets]`,
     /// the targets of one row side by side. An origin is at most `rows() - horizon`.
     pub fn targets(&self, origins: &[usize]) -> Vec<f32> {

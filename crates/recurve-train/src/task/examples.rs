@@ -23,7 +23,39 @@ use std::path::Path;
 pub struct Examples {
     reader: Reader,
     own: std::result::Result<Data, String>,
-    measures: std::result::Result<Box<dyn Learner>, String>,
+}
+
+/// The metric of a training on its validation part, for weights that may be others than those of the run.
+pub struct Measures(Box<dyn Learner>);
+
+impl Measures {
+    /// That of a run, whose data lies where it was, or at `moved_to`.
+    ///
+    /// # Errors
+    /// The data is not there, or has changed.
+    pub fn of(file: &ModelFile, moved_to: Option<&Path>) -> Result<Self> {
+        let data = file.data().locate(moved_to)?;
+        let mut config = file.config().clone();
+        let given = Given { data: &data, config: &mut config, reader: Some(file.reader()) };
+        let (learner, _) = file.task().definition().learner(given)?;
+        Ok(Self(learner))
+    }
+
+    /// The metric, lower is better, and its name.
+    ///
+    /// # Errors
+    /// The run has no validation part, or the outputs are no numbers.
+    pub fn measure(&mut self, model: &Model<f32>, engine: Engine) -> Result<(f64, &'static str)> {
+        let mut network = Network::new(model.description(), engine).map_err(unsound)?;
+        network.load(model.values(), false);
+        let found = self.0.validate(&mut network)?;
+        let found = found.ok_or_else(|| {
+            Error::usage(
+                "the run has no validation part, so there is nothing to measure a change on",
+            )
+        })?;
+        Ok((found, self.0.metric()))
+    }
 }
 
 enum Data {
@@ -150,7 +182,7 @@ impl Examples {
             _ => return None,
         };
         let own = own.map_err(|error| error.to_string());
-        Some(Self { reader: file.reader().clone(), own, measures: measures(file, moved_to) })
+        Some(Self { reader: file.reader().clone(), own })
     }
 
     /// Why the data is not there, where it is not.
@@ -244,23 +276,6 @@ impl Examples {
         }
     }
 
-    /// The metric of the training on the validation part, lower is better, and its name.
-    ///
-    /// # Errors
-    /// The data is not there or has no such part, or the outputs are no numbers.
-    pub fn measure(&mut self, model: &Model<f32>, engine: Engine) -> Result<(f64, &'static str)> {
-        let learner = self.measures.as_mut().map_err(|problem| Error::usage(problem.clone()))?;
-        let mut network = Network::new(model.description(), engine).map_err(unsound)?;
-        network.load(model.values(), false);
-        let found = learner.validate(&mut network)?;
-        let found = found.ok_or_else(|| {
-            Error::usage(
-                "the run has no validation part, so there is nothing to measure a change on",
-            )
-        })?;
-        Ok((found, learner.metric()))
-    }
-
     fn own(&self) -> Result<&Data> {
         self.own.as_ref().map_err(|problem| Error::usage(problem.clone()))
     }
@@ -323,20 +338,6 @@ impl Examples {
             Tagged { name: "typed".to_owned(), columns: reader.columns, sentences: vec![one] };
         look(&Corpus::new(tagged, reader)?, 0, false)
     }
-}
-
-/// What measures a model as its training did.
-fn measures(
-    file: &ModelFile,
-    moved_to: Option<&Path>,
-) -> std::result::Result<Box<dyn Learner>, String> {
-    let prepare = || {
-        let data = file.data().locate(moved_to)?;
-        let mut config = file.config().clone();
-        let given = Given { data: &data, config: &mut config, reader: Some(file.reader()) };
-        file.task().definition().learner(given).map(|(learner, _)| learner)
-    };
-    prepare().map_err(|error| error.to_string())
 }
 
 fn strange() -> Error {

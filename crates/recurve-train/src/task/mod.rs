@@ -23,8 +23,9 @@ mod translate;
 
 pub use classify::{ClassPrediction, ClassReport, Classifier, ClassifyReport};
 pub use forecast::{
-    BaselineReport, Calibration, Coverage, Forecast, ForecastReport, ForecastStream, Forecaster,
-    Interval, Prediction, Probability, Standardised, StepScores, TargetReport,
+    BaselineReport, Calibration, Change, Coverage, Forecast, ForecastReport, ForecastStream,
+    Forecaster, Interval, Known, Listed, Prediction, Probability, Standardised, StepScores,
+    TargetReport, Track, Window, Windows,
 };
 pub use language::{
     DynamicOptions, GenerateOptions, LanguageModel, LanguageReport, LanguageStream,

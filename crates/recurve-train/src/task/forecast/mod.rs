@@ -7,12 +7,14 @@
 mod evaluate;
 mod head;
 mod learner;
+mod look;
 mod model;
 mod report;
 mod stream;
 mod view;
 
 pub use evaluate::Calibration;
+pub use look::{Change, Known, Listed, Track, Window, Windows};
 pub use model::{Forecast, Forecaster};
 pub use report::{
     BaselineReport, Coverage, ForecastReport, Interval, Prediction, Probability, Standardised,

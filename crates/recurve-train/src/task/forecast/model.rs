@@ -9,7 +9,7 @@ use crate::data::{DataPlan, Panel, Part, Table};
 use crate::error::{Error, Result};
 use crate::model_file::{ModelFile, engine_of, unsound};
 use crate::task::{Evaluation, Predictions, Reader, Report, Task, Trained};
-use recurve_nn::Network;
+use recurve_nn::{Model, Network};
 use serde::Serialize;
 use std::path::Path;
 
@@ -163,6 +163,29 @@ impl Forecaster {
         let how = How::of(&panels[0], self.view.head().levels());
         let needed = models().map(|model| model.plan.rows_needed()).max().unwrap_or(how.needed);
         Ok(Read { how: How { needed, calibration: self.calibration.clone(), ..how }, panels })
+    }
+
+    /// A table as this model reads it, and what measures it.
+    pub(super) fn read_own(&self, table: &Table) -> Result<(Panel, How)> {
+        let mut read = self.read(table)?;
+        Ok((read.panels.swap_remove(0), read.how))
+    }
+
+    pub(super) fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// What the model says of one horizon, with these weights.
+    pub(super) fn say(
+        &mut self,
+        model: &Model<f32>,
+        panel: &Panel,
+        origin: Origin,
+    ) -> Result<Outlook> {
+        self.network.load(model.values(), false);
+        let found = self.view.forecast(&mut self.network, panel, &[origin])?;
+        self.network.load(self.file.model().values(), false);
+        found.into_iter().next().ok_or_else(|| Error::failed("the model gives no forecast"))
     }
 
     /// Forecasts of all models from some origins, averaged.
