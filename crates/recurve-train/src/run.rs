@@ -2,7 +2,7 @@
 //!
 //! `runs/NAME` holds `config.toml` (complete), `model.safetensors` (the best model so far, all that is
 //! needed to predict), `last.ckpt` (where training stands), `log.jsonl`, `predictions.csv` and
-//! `report.html`. `runs/latest` points at the newest: a symbolic link, or a text file with the name
+//! `report.html`, and `epochs/` where the weights of some epochs are kept. `runs/latest` points at the newest: a symbolic link, or a text file with the name
 //! where links are not possible. Every file but the log, which only grows, is written beside its place
 //! and renamed, so nothing is ever found half-written.
 
@@ -117,6 +117,24 @@ impl RunFolder {
     /// Where training stands.
     pub fn checkpoint(&self) -> PathBuf {
         self.path.join("last.ckpt")
+    }
+    /// Where the weights of epochs are kept, if any are.
+    pub fn epochs(&self) -> PathBuf {
+        self.path.join("epochs")
+    }
+    /// The weights after an epoch, 0 before the first, if they are kept.
+    pub fn epoch(&self, epoch: u64) -> PathBuf {
+        self.epochs().join(format!("{epoch:05}.safetensors"))
+    }
+    /// The epochs whose weights are kept, in order.
+    pub fn kept_epochs(&self) -> Vec<u64> {
+        let entries = fs::read_dir(self.epochs()).into_iter().flatten().flatten();
+        let number = |entry: fs::DirEntry| {
+            entry.file_name().to_str()?.strip_suffix(".safetensors")?.parse::<u64>().ok()
+        };
+        let mut found: Vec<u64> = entries.filter_map(number).collect();
+        found.sort_unstable();
+        found
     }
     /// What happened, one JSON object per line.
     pub fn log(&self) -> PathBuf {

@@ -37,6 +37,18 @@ export function buildControls(root, context) {
     layer.replaceChildren(field("layer", choice(run.parts.map((_, at) => [at, partName(run, at)]), state.part, (value) => set({ part: +value }), "layer")));
     plane.replaceChildren(field("show", choice(run.parts[state.part].planes.map((name) => [name, planeName(name)]), state.plane, (value) => set({ plane: value }), "gate or state")));
     edits.replaceChildren();
+    const kept = run.epochs ?? [];
+    if (kept.length && live) {
+      // Among the kept epochs; the last place is the model itself.
+      const out = el("output", { style: { minWidth: "6.5em" } });
+      const name = (at) => (at >= kept.length ? "best" : kept[at] === 0 ? "before training" : `after epoch ${kept[at]}`);
+      const place = state.epoch === null ? kept.length : kept.indexOf(state.epoch);
+      const input = el("input", { type: "range", min: 0, max: kept.length, step: 1, id: "epoch", "aria-label": "weights after epoch", "aria-valuetext": name(place),
+        oninput: () => { out.textContent = name(+input.value); }, onchange: () => set({ epoch: kept[+input.value] ?? null }) });
+      input.value = place;
+      out.textContent = name(place);
+      edits.append(el("label", {}, "weights", input, out));
+    }
     if (state.edits.length) {
       edits.append(el("button", { type: "button", class: "primary", onclick: () => set({ edits: [] }) },
         `${state.edits.length} change${state.edits.length > 1 ? "s" : ""} applied · undo`));
@@ -50,7 +62,7 @@ export function buildControls(root, context) {
   return {
     update(changed) {
       if (!run.parts.length) return;
-      if (changed.has("part") || changed.has("plane") || changed.has("edits")) selects();
+      if (changed.has("part") || changed.has("plane") || changed.has("edits") || changed.has("epoch")) selects();
       unit.max = run.parts[state.part].hidden - 1;
       if (document.activeElement !== unit) unit.value = state.unit;
       pieces.update?.(changed);

@@ -66,7 +66,6 @@ export const forecast = {
       const from = (list) => [...new Array(history - 1).fill(null), last, ...list];
       const shown = [{ label: channel.name, values: [...past, ...channel.actual], colour: css("--s5") },
         { label: "forecast", values: from(channel.forecast), colour: css("--s1"), width: 2.4, points: history + ahead < 80 }];
-      if (other) shown.push({ label: "with the change", values: from(other.channels[target].forecast), colour: css("--s0"), width: 2.4, dash: [6, 4] });
       const bands = [];
       const { ends, says } = fanOf(channel, trace.levels);
       const wide = ends.length;
@@ -74,6 +73,7 @@ export const forecast = {
         shown.push({ label: `${name} to`, values: from(high), colour: "transparent", width: 0 }, { label: `${name} from`, values: from(low), colour: "transparent", width: 0 });
         bands.push({ series: [shown.length - 1, shown.length], fill: `color-mix(in srgb, ${css("--s1")} ${12 + (18 * (at + 1)) / wide}%, transparent)` });
       });
+      if (other) shown.push({ label: "with the change", values: from(other.channels[target].forecast), colour: css("--s0"), width: 2.4, dash: [6, 4] });
       charts.push(lines(fan, { x, series: shown, bands, height: 320, xTitle: "row", yTitle: channel.name, xName: (v) => labels.get(v) ?? v, legend: wide <= 5 }));
       const known = channel.actual.map((v, k) => [v, channel.forecast[k]]).filter(([v]) => v !== null);
       const error = known.length ? known.reduce((sum, [v, said]) => sum + Math.abs(v - said), 0) / known.length : null;

@@ -65,6 +65,7 @@ async function loadTrace() {
     if (state.from !== null) question.from = state.from;
     if (state.count !== null) question.count = state.count;
     if (state.series !== null) question.series = state.series;
+    if (state.epoch !== null) question.epoch = state.epoch;
   }
   try {
     const trace = await ask("trace", question);
@@ -92,6 +93,7 @@ function soundState() {
     if (!own.planes.includes(state.plane)) fix.plane = own.planes.includes("c") ? "c" : "h";
     if (state.unit >= own.hidden) fix.unit = own.hidden - 1;
   }
+  if (state.epoch !== null && !context.run.epochs?.includes(state.epoch)) fix.epoch = null;
   if (context.trace && state.t >= context.trace.steps) fix.t = context.trace.steps - 1;
   if (!views().some((one) => one.id === state.view)) fix.view = views()[0].id;
   set(fix);
@@ -249,7 +251,7 @@ async function start() {
   mountView();
   listen((changed) => {
     soundState();
-    if (["from", "count", "text", "edits", "series"].some((key) => changed.has(key))) loadTrace();
+    if (["from", "count", "text", "edits", "series", "epoch"].some((key) => changed.has(key))) loadTrace();
     notify(changed);
   });
   document.addEventListener("keydown", keys);

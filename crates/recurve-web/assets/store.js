@@ -1,10 +1,10 @@
 // What is looked at: one object, mirrored in the address, so that a view can be kept or sent.
 
 const DEFAULTS = {
-  view: "", part: 0, plane: "h", unit: 0, t: 0, from: null, count: null, text: null, edits: [], series: null,
+  view: "", part: 0, plane: "h", unit: 0, t: 0, from: null, count: null, text: null, edits: [], series: null, epoch: null,
   colour: "unit", rank: "variance", a: null, b: null,
 };
-const NUMBERS = new Set(["part", "unit", "t", "from", "count", "series", "a", "b"]);
+const NUMBERS = new Set(["part", "unit", "t", "from", "count", "series", "epoch", "a", "b"]);
 
 export const state = { ...DEFAULTS };
 const listeners = new Set();

@@ -6,6 +6,10 @@
 //! working.
 
 use crate::edit::{self, Edit};
+use crate::questions::{
+    AskAnswer, AskLog, AskLoss, AskNamed, AskPairs, AskPlane, AskSample, AskSaturation, AskTrace,
+    AskUnits, AskWhatIf,
+};
 use crate::subject::{Piece, Reading, Subject, less_one};
 use crate::trace::{self, Place, Sequence, Trace};
 use crate::{cell, gradient, matching, measure, monitor, results};
@@ -14,8 +18,7 @@ use recurve_train::error::{Error, Result};
 use recurve_train::model_file::{self, ModelFile};
 use recurve_train::run::RunFolder;
 use recurve_train::task::examples::Measures;
-use recurve_train::task::{Change, GenerateOptions, LanguageModel};
-use serde::Deserialize;
+use recurve_train::task::{GenerateOptions, LanguageModel};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::cell::RefCell;
@@ -74,89 +77,6 @@ struct Kept {
     bytes: usize,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AskTrace {
-    text: Option<String>,
-    from: Option<usize>,
-    count: Option<usize>,
-    series: Option<usize>,
-    #[serde(default)]
-    edits: Vec<Edit>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AskPlane {
-    trace: String,
-    part: usize,
-    plane: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AskPairs {
-    trace: String,
-    step: usize,
-    back: usize,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AskLoss {
-    edits: Vec<Edit>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AskUnits {
-    part: usize,
-    first: usize,
-    count: usize,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AskSample {
-    prompt: String,
-    length: usize,
-    temperature: f64,
-    #[serde(default)]
-    top_k: usize,
-    #[serde(default = "one")]
-    top_p: f64,
-    seed: u64,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AskAnswer {
-    trace: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AskWhatIf {
-    trace: String,
-    changes: Vec<Change>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AskNamed {
-    id: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AskLog {
-    after: u64,
-}
-
-fn one() -> f64 {
-    1.0
-}
-
 impl Explorer {
     /// Opens a run.
     ///
@@ -194,6 +114,7 @@ impl Explorer {
             "pairs" => self.pairs(&read(body)?)?,
             "match" => self.find(&read(body)?)?,
             "answer" => self.say(&read(body)?)?,
+            "saturation" => self.saturation(&read(body)?)?,
             "whatif" => self.what_if(&read(body)?)?,
             "named" => {
                 json!({"from": self.loaded.subject.examples()?.named(&read::<AskNamed>(body)?.id)?})
@@ -271,16 +192,18 @@ impl Explorer {
             "parts": parts,
             "pooled": file.model().description().is_pooled(),
             "problem": self.problem,
+            "epochs": self.folder.kept_epochs(),
             "program": env!("CARGO_PKG_VERSION"),
         })
     }
 
     fn trace(&mut self, ask: AskTrace) -> Result<Value> {
-        let AskTrace { text, from, count, series, edits } = ask;
+        let AskTrace { text, from, count, series, epoch, edits } = ask;
         let Loaded { model, engine, places, subject, .. } = &self.loaded;
+        let then = epoch.map(|epoch| self.after(epoch)).transpose()?;
         let changed = match edits.is_empty() {
-            true => None,
-            false => Some(edit::apply(model, places, &edits)?),
+            true => then,
+            false => Some(edit::apply(then.as_ref().unwrap_or(model), places, &edits)?),
         };
         let model = changed.as_ref().unwrap_or(model);
         let reading = subject.read(&Piece { text, from, count, series }, model)?;
@@ -289,7 +212,8 @@ impl Explorer {
             return Err(Error::failed("the model gives outputs that are no numbers"));
         }
         let mut told = subject.tell(&reading, &trace);
-        let id = format!("{}-{}", self.version, fingerprint(&reading.sequence, &edits));
+        let own = fingerprint(&reading.sequence, &edits);
+        let id = format!("{}-{own}-{}", self.version, epoch.map_or(-1, |epoch| epoch as i64));
         told["id"] = json!(id);
         told["steps"] = json!(trace.steps);
         told["from"] = json!(reading.from);
@@ -306,6 +230,31 @@ impl Explorer {
             self.traces.pop_front();
         }
         Ok(told)
+    }
+
+    /// What is looked into of the model as it was after an epoch.
+    fn after(&self, epoch: u64) -> Result<Model<f32>> {
+        let known = self.folder.kept_epochs();
+        if !known.contains(&epoch) {
+            return Err(Error::usage(format!(
+                "the weights after epoch {epoch} were not kept; train with --set train.snapshots=20 to keep some"
+            )));
+        }
+        let file = ModelFile::load(&self.folder.epoch(epoch))?;
+        let model = trace::looked_into(file.model())?;
+        if model.description() == self.loaded.model.description() {
+            return Ok(model);
+        }
+        Err(Error::usage(format!("the weights after epoch {epoch} are of another model")))
+    }
+
+    /// How much of the gates of every layer was closed (below 0.1) and open (above 0.9) over the piece of a trace,
+    /// with the weights after an epoch.
+    fn saturation(&self, ask: &AskSaturation) -> Result<Value> {
+        let (kept, model) = (self.kept(&ask.trace)?, self.after(ask.epoch)?);
+        let reading = self.loaded.subject.read(&kept.reading.piece, &model)?;
+        let trace = trace::trace(&model, self.loaded.engine, &reading.sequence)?;
+        Ok(json!({"epoch": ask.epoch, "parts": trace::saturation(&self.loaded.places, &trace)}))
     }
 
     fn kept(&self, id: &str) -> Result<&Kept> {
@@ -561,7 +510,11 @@ impl Loaded {
         let model = trace::looked_into(file.model())?;
         let description = model.description();
         let (subject, places) = match trace::unfit(description) {
-            None => (Subject::of(&file, data), trace::places(description)?),
+            None => match Subject::of(&file, data) {
+                // Nothing is looked into where nothing can be read.
+                other @ Subject::Other(_) => (other, vec![]),
+                subject => (subject, trace::places(description)?),
+            },
             Some(why) => (Subject::Other(why), vec![]),
         };
         Ok(Self { file, model, engine, subject, places, measures: None, stamp })

@@ -27,6 +27,7 @@ mod gradient;
 mod matching;
 mod measure;
 mod monitor;
+mod questions;
 mod results;
 mod server;
 mod subject;

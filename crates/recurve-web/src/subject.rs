@@ -139,7 +139,8 @@ impl Subject {
         match self {
             Self::Text(text) => {
                 let (tokens, from) = text.piece(piece)?;
-                Ok(Reading::of(Sequence::Tokens(tokens), from))
+                let piece = piece.clone();
+                Ok(Reading { piece, ..Reading::of(Sequence::Tokens(tokens), from) })
             }
             Self::Table(table) => table.read(piece, model),
             Self::Examples(own) => own.read(piece),

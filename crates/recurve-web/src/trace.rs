@@ -270,6 +270,24 @@ pub(crate) fn trace(model: &Model<f32>, engine: Engine, sequence: &Sequence) -> 
     Ok(Trace { steps, parts, outputs })
 }
 
+/// Of every layer and gate that lies between 0 and 1: its letter, the share of values below 0.1 and of those above
+/// 0.9 (Karpathy, Johnson & Fei-Fei 2015).
+pub(crate) fn saturation(places: &[Place], trace: &Trace) -> Vec<Vec<(&'static str, f64, f64)>> {
+    let shares = |plane: &Vec<f32>| {
+        let share = |is: &dyn Fn(f32) -> bool| {
+            plane.iter().filter(|gate| is(**gate)).count() as f64 / plane.len() as f64
+        };
+        (share(&|gate| gate < 0.1), share(&|gate| gate > 0.9))
+    };
+    let of_part = |(place, part): (&Place, &Part)| {
+        let names = place.planes().into_iter();
+        let opening = names.filter(|name| ["i", "f", "o", "r", "z"].contains(name));
+        let told = opening.filter_map(|name| Some((name, shares(part.planes.get(name)?))));
+        told.map(|(name, (closed, open))| (name, closed, open)).collect()
+    };
+    places.iter().zip(&trace.parts).map(of_part).collect()
+}
+
 /// Rows of several planes, one beside the other.
 pub(crate) fn side_by_side(planes: &[&[f32]], hidden: usize) -> Vec<f32> {
     let steps = planes.first().map_or(0, |plane| plane.len() / hidden);

@@ -8,7 +8,7 @@ use recurve_train::model_file::ModelFile;
 use recurve_train::task::{Forecaster, GenerateOptions, LanguageModel};
 use serde_json::{Value, json};
 use std::ops::ControlFlow;
-use support::{Served, floats, serve, table_run, text_run};
+use support::{Served, floats, serve, stores_run, table_run, text_run};
 
 const TEXT: &str = "KING:\nWhat (say you) is \"study\"?";
 
@@ -79,6 +79,73 @@ fn a_window_and_its_forecast_are_those_of_the_program() {
     for body in [json!({"from": 3}), json!({"from": 200}), json!({"text": "a"})] {
         assert_eq!(server.ask("trace", &body).0, 400, "{body}");
     }
+}
+
+#[test]
+fn series_of_a_table_are_forecast_as_in_the_test_and_a_known_price_moves_them() {
+    let server = serve(stores_run());
+    let run = server.asked("run", &json!({}));
+    let series = run["data"]["series"].as_array().unwrap();
+    assert_eq!((series.len(), &run["data"]["known"]), (6, &json!(["price"])));
+    let backtest = server.asked("backtest", &json!({}));
+    let name = series[2]["name"].clone();
+    let rows = backtest["held_out"].as_array().unwrap().iter();
+    let rows: Vec<&Value> = rows.filter(|row| row["series"] == name).collect();
+    let from = series[2]["rows"].as_u64().unwrap() - rows.len() as u64;
+    let trace = server.asked("trace", &json!({"series": 2, "from": from}));
+    let channel = &trace["channels"][0];
+    for step in 0..7 {
+        assert_eq!(channel["forecast"][step], rows[step]["forecast"], "step {step}");
+        assert_eq!(channel["actual"][step], rows[step]["actual"]);
+        assert_eq!(channel["lower"][step], rows[step]["lower"]);
+        assert_eq!(trace["ahead"][step], rows[step]["time"]);
+    }
+    let levels = trace["levels"].as_array().unwrap().len();
+    assert_eq!(channel["quantiles"][0].as_array().unwrap().len(), levels);
+    // The same price gives the same forecast, another one another; nothing else is known ahead.
+    let price = trace["known"][0]["cells"][3].as_str().unwrap().to_owned();
+    let ask = |column: &str, value: &str| {
+        let changes = json!([{"column": column, "step": 3, "value": value}]);
+        server.ask("whatif", &json!({"trace": trace["id"], "changes": changes}))
+    };
+    let (_, same) = ask("price", &price);
+    for (found, expected) in same["channels"][0]["forecast"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip(channel["forecast"].as_array().unwrap())
+    {
+        let (found, expected) = (found.as_f64().unwrap(), expected.as_f64().unwrap());
+        assert!((found - expected).abs() < 1e-4 * expected.abs(), "{found} {expected}");
+    }
+    let (_, other) = ask("price", "2.5");
+    assert_ne!(other["channels"][0]["forecast"], channel["forecast"]);
+    for (column, value) in [("units", "3"), ("price", "dear"), ("kind", "village")] {
+        assert_eq!(ask(column, value).0, 400, "{column} {value}");
+    }
+    for body in [json!({"series": 6}), json!({"series": 1, "from": 3})] {
+        assert_eq!(server.ask("trace", &body).0, 400, "{body}");
+    }
+}
+
+#[test]
+fn weights_of_epochs_are_kept_within_a_bound_and_looked_into() {
+    let server = serve(stores_run());
+    let run = server.asked("run", &json!({}));
+    assert_eq!(run["epochs"], json!([0, 1, 2]));
+    let best = server.asked("trace", &json!({"series": 1}));
+    let first = server.asked("trace", &json!({"series": 1, "epoch": 0}));
+    assert_ne!(plane(&server, &best, 0, "h"), plane(&server, &first, 0, "h"));
+    let f = plane(&server, &first, 0, "f");
+    let open = f.iter().filter(|gate| **gate > 0.9).count() as f64 / f.len() as f64;
+    let told = server.asked("saturation", &json!({"trace": best["id"], "epoch": 0}));
+    let own = told["parts"][0].as_array().unwrap().iter().find(|own| own[0] == "f").unwrap();
+    assert!((own[2].as_f64().unwrap() - open).abs() < 1e-12, "{own} {open}");
+    assert_eq!(server.ask("trace", &json!({"epoch": 7})).0, 400);
+    let log = server.asked("log", &json!({"after": 0}));
+    let epoch = log["entries"].as_array().unwrap().iter().find(|entry| entry["event"] == "epoch");
+    let norms = epoch.unwrap()["layer_norms"].as_array().unwrap();
+    assert!(norms.iter().any(|own| own[0] == "0.recurrent.0"), "{norms:?}");
 }
 
 #[test]

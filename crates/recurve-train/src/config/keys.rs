@@ -423,6 +423,11 @@ const KEYS: &[Key] = &[
     key("train.log_steps", Whole, "steps between lines of log.jsonl; 0 for epochs only"),
     key("train.tensorboard", Flag, "write the curves of the log for TensorBoard too"),
     key(
+        "train.snapshots",
+        Whole,
+        "epochs whose weights are kept for `recurve explore`, at most, evenly spread; 0 for none",
+    ),
+    key(
         "optimiser.kind",
         Choice(&["sgd", "rmsprop", "adam", "adamw"]),
         "sgd, rmsprop, adam or adamw",

@@ -229,6 +229,9 @@ pub struct TrainConfig {
     /// Whether curves are written for TensorBoard too.
     #[serde(default)]
     pub tensorboard: bool,
+    /// Epochs whose weights are kept to be looked at, at most; 0 for none. Changes no bit of a result.
+    #[serde(default)]
+    pub snapshots: usize,
     /// The share of symbols that a decoder reads as it wrote them itself, at the last epoch; translations
     /// only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -376,6 +379,7 @@ impl Config {
                 checkpoint_steps: 0,
                 log_steps: 100,
                 tensorboard: false,
+                snapshots: 0,
                 scheduled_sampling: None,
                 transpose: None,
             },
@@ -431,6 +435,11 @@ impl Config {
                     range.start, range.end
                 )));
             }
+        }
+        if self.train.snapshots == 1 {
+            return Err(Error::usage(
+                "train.snapshots is 1; the weights before training are the first, so keep 2 or more, or 0 for none",
+            ));
         }
         self.optimiser.validate()?;
         self.schedule.validate()?;

@@ -1,7 +1,7 @@
 //! How a trainer comes to be: from data and settings, or from a checkpoint.
 
 use super::progress::{EpochSums, Progress};
-use super::{Trainer, belongs, save, start};
+use super::{Trainer, belongs, parts, save, start};
 use crate::checkpoint::Checkpoint;
 use crate::config::{Config, Settings};
 use crate::data::{self, Position};
@@ -131,6 +131,7 @@ impl Trainer {
             optimiser: optimiser
                 .without_decay(&start::without_decay(&model))?
                 .with_engine(network.engine()),
+            parts: parts::of(model.entries()),
             network,
             guard: NanGuard::new(config.nan),
             reader: learner.reader(),
@@ -178,6 +179,7 @@ impl Trainer {
         self.optimiser = Optimiser::new(self.config.optimiser, model.values().len())?
             .without_decay(&start::without_decay(&model))?
             .with_engine(engine);
+        self.parts = parts::of(model.entries());
         self.model = model;
         Ok(())
     }

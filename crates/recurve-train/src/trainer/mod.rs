@@ -14,6 +14,7 @@ mod belongs;
 mod build;
 mod load;
 mod log;
+mod parts;
 mod progress;
 mod range;
 mod save;
@@ -46,6 +47,9 @@ use std::time::{Duration, Instant};
 /// Checkpoints at the ends of epochs are at least this far apart, but for the last.
 const BETWEEN_EPOCH_CHECKPOINTS: Duration = Duration::from_millis(500);
 
+/// Steps from one look at the gradient of each layer to the next.
+const LOOKED_AT: u64 = 10;
+
 /// A run before, between or after its steps.
 pub struct Trainer {
     config: Config,
@@ -58,6 +62,8 @@ pub struct Trainer {
     best: Option<Vec<f32>>,
     /// Whether the best weights are not in the model file yet.
     best_is_new: bool,
+    /// The layers whose gradients are looked at.
+    parts: Vec<parts::PartOf>,
     network: Network<f32>,
     optimiser: Optimiser<f32>,
     schedule: Schedule,
@@ -161,6 +167,7 @@ impl Trainer {
         if !self.resumed {
             folder.write("config.toml", self.config.commented().as_bytes())?;
             self.save(folder)?;
+            self.keep(folder, 0, f64::MAX)?;
             self.resumed = true;
         }
         let curves = self.config.train.tensorboard;
@@ -176,6 +183,7 @@ impl Trainer {
             if epoch_over {
                 let epoch = self.end_epoch(record.learning_rate)?;
                 log.epoch(&epoch)?;
+                self.keep(folder, epoch.epoch, epoch.validation)?;
                 observe(Event::Epoch(&epoch));
             }
             let over = self.progress.ended.is_some();
@@ -238,6 +246,9 @@ impl Trainer {
                     self.optimiser.step_clipped(params, grads.grads(), clipping, rate)?;
                 }
                 self.network.load(self.model.values(), true);
+                if progress.epoch.steps.is_multiple_of(LOOKED_AT) {
+                    parts::add(&self.parts, grads.grads(), &mut progress.epoch);
+                }
                 progress.epoch.loss += loss * weight;
                 progress.epoch.weight += weight;
                 progress.epoch.grad_norm += norm;
@@ -302,7 +313,11 @@ impl Trainer {
             self.best = Some(self.model.values().to_vec());
             self.best_is_new = true;
         }
+        let looked = sums.looked as f64;
+        let norms = self.parts.iter().zip(&sums.parts);
+        let layer_norms = norms.map(|(part, sum)| (part.name.clone(), mean(*sum, looked)));
         let record = EpochRecord {
+            layer_norms: layer_norms.collect(),
             epoch: epoch + 1,
             step: self.progress.step,
             loss,

@@ -24,13 +24,18 @@ pub(super) struct Progress {
 }
 
 /// Sums over the current epoch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EpochSums {
     pub(super) loss: f64,
     pub(super) weight: f64,
     pub(super) grad_norm: f64,
     pub(super) steps: u64,
+    /// The norms of each part's gradient, and of how many steps.
+    #[serde(default)]
+    pub(super) parts: Vec<f64>,
+    #[serde(default)]
+    pub(super) looked: u64,
 }
 
 /// Why a run is over.
@@ -97,6 +102,9 @@ pub struct EpochRecord {
     pub grad_norm: f64,
     /// The learning rate of the last step.
     pub learning_rate: f64,
+    /// The same of each layer, from the input up, over some of the steps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layer_norms: Vec<(String, f64)>,
 }
 
 /// How a call to train ended.

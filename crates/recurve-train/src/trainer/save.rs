@@ -11,6 +11,7 @@ use crate::checkpoint::{Checkpoint, Tensor, Values};
 use crate::error::{Error, Result};
 use crate::model_file::{Facts, ModelFile, OwnedFacts, json, read_weights, to_json, write_weights};
 use crate::run::RunFolder;
+use crate::stopping::Best;
 
 /// What the text `format` of a checkpoint says.
 const FORMAT: &str = "recurve-run-1";
@@ -55,6 +56,34 @@ impl Trainer {
             self.best_is_new = false;
         }
         Ok(())
+    }
+
+    /// Keeps the weights after an epoch, 0 before the first, where such are wanted. At most as many as wanted are
+    /// there at any time: when there would be more, every second one goes.
+    pub(super) fn keep(&self, folder: &RunFolder, epoch: u64, metric: f64) -> Result<()> {
+        let most = self.config.train.snapshots as u64;
+        if most == 0 {
+            return Ok(());
+        }
+        let mut stride = 1;
+        while epoch / stride + 1 > most {
+            stride *= 2;
+        }
+        for other in folder.kept_epochs().into_iter().filter(|other| !other.is_multiple_of(stride))
+        {
+            // One that stays is looked at by nobody but a person.
+            let _ = std::fs::remove_file(folder.epoch(other));
+        }
+        if !epoch.is_multiple_of(stride) {
+            return Ok(());
+        }
+        let path = folder.epochs();
+        std::fs::create_dir_all(&path).map_err(|error| {
+            Error::failed(format!("cannot make the folder `{}`", path.display())).with_source(error)
+        })?;
+        let best = Best { epoch: epoch.saturating_sub(1), metric };
+        let file = ModelFile::pack(&self.facts(), &self.model, self.model.values(), best)?;
+        file.save(folder.epoch(epoch))
     }
 
     /// Takes weights, moments, state and progress from a checkpoint of the same run.

@@ -8,8 +8,8 @@ mod support;
 use devtools::Browser;
 use serde_json::json;
 use support::{
-    classifier_run, copy_of, detector_run, floats, regressor_run, serve, table_run, tagger_run,
-    text_run, transcriber_run, translator_run,
+    classifier_run, copy_of, detector_run, floats, regressor_run, serve, stores_run, table_run,
+    tagger_run, text_run, transcriber_run, translator_run,
 };
 
 const LEGENDS_AND_LINES: &str = "document.querySelectorAll('.uplot').length";
@@ -214,6 +214,49 @@ fn a_forecaster_is_explored() {
     page.click("#edit-add");
     page.wait(&format!("{LEGENDS_AND_LINES} === 1"));
     page.fine();
+}
+
+#[test]
+fn a_forecaster_of_many_series_is_explored() {
+    let Some(mut page) = Browser::start("a_forecaster_of_many_series_is_explored") else { return };
+    let server = serve(stores_run());
+    let home = format!("http://{}/", server.address);
+    page.open(&format!("{home}#view=forecast"));
+    page.wait(&format!("{LEGENDS_AND_LINES} === 3"));
+    page.set("select[aria-label='series']", "3");
+    page.wait("location.hash.includes('series=3')");
+    page.wait("document.querySelector('.readout').textContent.startsWith('s3')");
+    page.fine();
+    // Another price over the whole horizon: the forecast moves, and goes back.
+    page.set("#whatif-all", "3.5");
+    page.wait("document.getElementById('view').innerText.includes('7 cells changed')");
+    page.wait("document.querySelector('.uplot').innerText.includes('with the change')");
+    page.fine();
+    page.picture("stores-forecast");
+    // The weights of an epoch, in the views and in the monitor.
+    page.open(&format!("{home}#view=units&series=1"));
+    page.wait("document.querySelectorAll('.ranks button').length === 10");
+    page.set("#epoch", "0");
+    page.wait("location.hash.includes('epoch=0')");
+    page.wait("document.querySelectorAll('.ranks button').length === 10");
+    page.fine();
+    page.picture("stores-epoch");
+    page.open(&format!("{home}#view=training"));
+    page.wait(
+        "[...document.querySelectorAll('.note')].some((p) => p.textContent.includes('3 epochs'))",
+    );
+    page.fine();
+    page.picture("stores-training");
+    for (view, ready) in [
+        ("gates", "document.querySelectorAll('.heat > canvas').length === 6"),
+        ("cell", "document.querySelectorAll('.cells .gate').length === 4"),
+        ("gradient", "document.querySelectorAll('.uplot').length >= 2"),
+        ("ablation", "document.querySelector('#off')"),
+    ] {
+        page.open(&format!("{home}#view={view}&series=2&t=4&unit=3"));
+        page.wait(ready);
+        page.fine();
+    }
 }
 
 #[test]

@@ -104,6 +104,22 @@ pub(crate) fn translator_run() -> &'static Path {
     made("spelling", "spelling.tsv", &settings)
 }
 
+/// The run of a forecaster of many series, with prices that are known ahead and quantiles.
+pub(crate) fn stores_run() -> &'static Path {
+    let settings = [
+        "data.series=store",
+        "data.known=price",
+        "data.static=kind",
+        "data.horizon=7",
+        "data.input=14",
+        "loss.kind=quantile",
+        "train.epochs=2",
+        "train.snapshots=3",
+        "model.hidden=10",
+    ];
+    made("stores", "stores.csv", &settings)
+}
+
 /// The run of a classifier of movements, in both directions.
 pub(crate) fn classifier_run() -> &'static Path {
     made("gestures", "gestures.csv", &["train.epochs=3", "model.hidden=12"])
@@ -140,7 +156,9 @@ pub(crate) fn copy_of(run: &Path) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(run).unwrap() {
         let path = entry.unwrap().path();
-        fs::copy(&path, copy.path().join(path.file_name().unwrap())).unwrap();
+        if path.is_file() {
+            fs::copy(&path, copy.path().join(path.file_name().unwrap())).unwrap();
+        }
     }
     copy
 }
