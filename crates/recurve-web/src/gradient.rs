@@ -246,7 +246,12 @@ impl Bare {
         let x: Vec<f32> =
             rows.flat_map(|row| row.iter().copied().cycle().take(count * self.width)).collect();
         let mut network = self.network(engine)?;
-        let batch = Batch::new(count, count, Input::Values(&x));
+        // What comes after a loss changes nothing where no direction reads from the end.
+        let lengths: Vec<usize> = (1..=count).collect();
+        let mut batch = Batch::new(count, count, Input::Values(&x));
+        if self.is_stepwise() {
+            batch = batch.lengths(&lengths);
+        }
         let mode = Mode::Train(Noise { seed: 0, step: 0 });
         let y = network.forward(&batch, None, mode).map_err(unsound)?.to_vec();
         let width = network.output_width();

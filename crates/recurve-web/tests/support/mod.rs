@@ -151,6 +151,16 @@ pub(crate) fn detector_run() -> &'static Path {
     made("pump", "pump.csv", &settings)
 }
 
+/// The run of a language model of 2 x 256 units, hardly trained.
+pub(crate) fn large_run() -> &'static Path {
+    static RUN: OnceLock<PathBuf> = OnceLock::new();
+    RUN.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap().keep();
+        let settings = ["train.epochs=1", "model.hidden=256", "model.layers=2", "train.batch=8"];
+        train(&folder, "play.txt", &play(), &settings)
+    })
+}
+
 /// A copy of a run that may be changed.
 pub(crate) fn copy_of(run: &Path) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
