@@ -406,16 +406,29 @@ fn it_fits_a_phone_and_does_not_jump() {
     let Some(mut page) = Browser::start("it_fits_a_phone_and_does_not_jump") else { return };
     let server = serve(text_run());
     page.size(390, 844, true);
-    for view in ["units", "gates", "cell", "gradient", "match", "ablation", "sample", "training"] {
-        page.open(&format!("http://{}/#view={view}&t=30", server.address));
-        page.wait("document.querySelector('#view .panel')");
-        page.wait("document.querySelector('.legend, .cells, .uplot, #off, #prompt, .ranks')");
-        // No sideways scrolling of the page; what is wide scrolls within itself.
-        let wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
-        let out = "[...document.querySelectorAll('#view *, #controls *')].filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.strip, .scroll, .u-over, svg, .uplot')).map((e) => e.outerHTML.slice(0, 90)).slice(0, 3)";
-        assert_eq!(page.eval(wide), 0, "{view}: {}", page.eval(out));
-        page.fine();
-        page.picture(&format!("phone-{view}"));
+    let text = ["units", "gates", "cell", "gradient", "match", "ablation", "sample", "training"];
+    let all: [(&str, &std::path::Path, &[&str]); 6] = [
+        ("text", text_run(), &text),
+        ("translate", translator_run(), &["answer", "results"]),
+        ("stores", stores_run(), &["forecast", "training"]),
+        ("tag", tagger_run(), &["answer", "results"]),
+        ("transcribe", transcriber_run(), &["answer", "results"]),
+        ("classify", classifier_run(), &["answer", "results"]),
+    ];
+    for (name, run, views) in all {
+        let server = serve(run);
+        for view in views {
+            page.open(&format!("http://{}/#view={view}&t=3", server.address));
+            page.wait("document.querySelector('#view .panel')");
+            page.wait("document.querySelector('.legend, .cells, .uplot, #off, #prompt, .ranks, .odd, .numbers, .tagged, .track')");
+            // No sideways scrolling of the page; what is wide scrolls within itself.
+            let wide =
+                "document.documentElement.scrollWidth - document.documentElement.clientWidth";
+            let out = "[...document.querySelectorAll('#view *, #controls *')].filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.strip, .scroll, .u-over, svg, .uplot')).map((e) => e.outerHTML.slice(0, 90)).slice(0, 3)";
+            assert_eq!(page.eval(wide), 0, "{name} {view}: {}", page.eval(out));
+            page.fine();
+            page.picture(&format!("phone-{name}-{view}"));
+        }
     }
     page.size(1280, 800, false);
     page.open(&format!("http://{}/", server.address));
