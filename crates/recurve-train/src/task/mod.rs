@@ -168,6 +168,28 @@ pub struct Predictions {
     pub scores: (serde_json::Map<String, Value>, Vec<String>),
 }
 
+impl Predictions {
+    /// Predictions, and how good they are where the file says what is right.
+    fn told(
+        what: &'static str,
+        csv: Vec<u8>,
+        json: Vec<Value>,
+        measured: Option<Evaluation>,
+    ) -> Self {
+        let mut scores = (serde_json::Map::new(), vec![]);
+        if let Some(measured) = measured {
+            scores.1 = measured.report().summary();
+            scores.0.insert("scores".to_owned(), as_json(&measured));
+        }
+        Self { what, csv, json, scores }
+    }
+}
+
+/// What serialises, as JSON.
+fn as_json(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or_default()
+}
+
 /// What every evaluation can tell.
 pub trait Report {
     /// The result in sentences for a person.

@@ -10,8 +10,7 @@ pub use report::{ClassPrediction, ClassReport, ClassifyReport};
 use super::examples::Said;
 use super::sequences::{self, Answers, Batches, Dataset, SequenceReader};
 use super::{
-    DataConfig, Evaluation, Given, Learned, Learner, Predictions, Reader, Report, Task, Trained,
-    refused,
+    DataConfig, Evaluation, Given, Learned, Learner, Predictions, Reader, Task, Trained, refused,
 };
 use crate::config::{Config, ModelConfig, TrainConfig, adamw};
 use crate::data::{ClassWeights, Part, Position, SequenceOptions, Wanted};
@@ -365,22 +364,17 @@ impl Trained for Classifier {
     fn predict(&mut self, path: &Path) -> Result<Predictions> {
         let found = self.classify(path)?;
         let csv = report::csv(&self.names, &found)?;
-        let json = found.iter().map(|prediction| report::json(&self.names, prediction)).collect();
+        let json: Vec<_> = found.iter().map(|own| report::json(&self.names, own)).collect();
         let known: Option<Vec<usize>> = found
             .iter()
             .map(|p| self.names.iter().position(|name| Some(name) == p.actual.as_ref()))
             .collect();
-        let scores = match known {
-            Some(actual) => {
-                let count = |class| actual.iter().filter(|at| **at == class).count();
-                let most = majority(&(0..self.names.len()).map(count).collect::<Vec<_>>());
-                let report = ClassifyReport::new("all", (&self.names, most), &actual, found);
-                let words = report.summary();
-                let value = serde_json::to_value(Evaluation::Classify(report)).unwrap_or_default();
-                (serde_json::Map::from_iter([("scores".to_owned(), value)]), words)
-            }
-            None => (serde_json::Map::new(), vec![]),
-        };
-        Ok(Predictions { what: "sequences", csv, json, scores })
+        let measured = known.map(|actual| {
+            let count = |class| actual.iter().filter(|at| **at == class).count();
+            let most = majority(&(0..self.names.len()).map(count).collect::<Vec<_>>());
+            let report = ClassifyReport::new("all", (&self.names, most), &actual, found);
+            Evaluation::Classify(report)
+        });
+        Ok(Predictions::told("sequences", csv, json, measured))
     }
 }

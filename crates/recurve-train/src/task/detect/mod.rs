@@ -17,7 +17,7 @@ pub use surprise::Alarms;
 
 use super::sequences::{beside, network};
 use super::{
-    DataConfig, Evaluation, Given, Learner, Predictions, Reader, Report, Skill, Task, Trained,
+    DataConfig, Evaluation, Given, Learner, Predictions, Reader, Skill, Task, Trained, as_json,
     refused,
 };
 use crate::config::{Config, ModelConfig, TrainConfig, adamw};
@@ -361,12 +361,8 @@ impl Trained for Detector {
     fn predict(&mut self, path: &Path) -> Result<Predictions> {
         let report = self.detect(path)?;
         let csv = report::csv(&report.columns, &report.all)?;
-        let rows = report.all.iter();
-        let json = rows.map(|row| serde_json::to_value(row).unwrap_or_default()).collect();
-        let summary = report.summary();
-        let value = serde_json::to_value(Evaluation::Detect(report)).unwrap_or_default();
-        let scores = serde_json::Map::from_iter([("scores".to_owned(), value)]);
-        Ok(Predictions { what: "rows", csv, json, scores: (scores, summary) })
+        let json = report.all.iter().map(as_json).collect();
+        Ok(Predictions::told("rows", csv, json, Some(Evaluation::Detect(report))))
     }
 }
 

@@ -8,7 +8,7 @@ use super::view::{Origin, Outlook, View};
 use crate::data::{DataPlan, Panel, Part, Table};
 use crate::error::{Error, Result};
 use crate::model_file::{ModelFile, engine_of, unsound};
-use crate::task::{Evaluation, Predictions, Reader, Report, Task, Trained};
+use crate::task::{Evaluation, Predictions, Reader, Task, Trained};
 use recurve_nn::{Model, Network};
 use serde::Serialize;
 use std::path::Path;
@@ -324,10 +324,7 @@ impl Forecaster {
         let mut csv = Vec::new();
         report.write_csv(&mut csv)?;
         let json = report.predictions.iter().map(|prediction| report.named(prediction)).collect();
-        let summary = report.summary();
-        let scores = serde_json::to_value(Evaluation::Forecast(report)).unwrap_or_default();
-        let scores = serde_json::Map::from_iter([("scores".to_owned(), scores)]);
-        Ok(Predictions { what: "forecasts", csv, json, scores: (scores, summary) })
+        Ok(Predictions::told("forecasts", csv, json, Some(Evaluation::Forecast(report))))
     }
 
     /// A stream of rows, for this model.

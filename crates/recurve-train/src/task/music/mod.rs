@@ -15,7 +15,7 @@ pub use compose::ComposeOptions;
 pub use report::{MusicFrame, MusicReport};
 
 use super::{
-    DataConfig, Evaluation, Given, Learner, Predictions, Reader, Report, Task, Trained, sequences,
+    DataConfig, Evaluation, Given, Learner, Predictions, Reader, Task, Trained, as_json, sequences,
 };
 use crate::config::{Config, ModelConfig, TrainConfig, adamw};
 use crate::data::{Part, Roll, RollOptions, RollReader, Rolls};
@@ -156,12 +156,9 @@ impl Trained for MusicModel {
 
     fn predict(&mut self, path: &Path) -> Result<Predictions> {
         let report = Self::other(path)?.measure(&mut self.network, Part::All)?;
-        let told = |frame| serde_json::to_value(frame).unwrap_or_default();
-        let json = report.predictions.iter().map(told).collect();
+        let json: Vec<_> = report.predictions.iter().map(as_json).collect();
         let csv = report::csv(&report.predictions)?;
-        let words = report.summary();
-        let value = serde_json::to_value(Evaluation::Music(report)).unwrap_or_default();
-        let fields = serde_json::Map::from_iter([("scores".to_owned(), value)]);
-        Ok(Predictions { what: "frames", csv, json, scores: (fields, words) })
+        let measured = Some(Evaluation::Music(report));
+        Ok(Predictions::told("frames", csv, json, measured))
     }
 }

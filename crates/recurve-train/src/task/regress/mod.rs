@@ -12,7 +12,7 @@ pub use report::{RegressPrediction, RegressReport, RegressScores, RegressTarget}
 use super::examples::Said;
 use super::sequences::{self, Answers, Batches, Dataset, Number, SequenceReader};
 use super::{
-    DataConfig, Evaluation, Given, Learned, Learner, Predictions, Reader, Report, Task, Trained,
+    DataConfig, Evaluation, Given, Learned, Learner, Predictions, Reader, Task, Trained, as_json,
     refused,
 };
 use crate::config::{Config, ModelConfig, TrainConfig, adamw};
@@ -362,17 +362,14 @@ impl Trained for Regressor {
     fn predict(&mut self, path: &Path) -> Result<Predictions> {
         let found = self.regress(path)?;
         let csv = report::csv(&found)?;
-        let json = found.iter().map(|p| serde_json::to_value(p).unwrap_or_default()).collect();
-        let mut scores = (serde_json::Map::new(), vec![]);
-        if found.iter().all(|prediction| prediction.actual.is_some()) {
+        let json: Vec<_> = found.iter().map(as_json).collect();
+        let known = found.iter().all(|prediction| prediction.actual.is_some());
+        let measured = known.then(|| {
             let names: Vec<String> =
                 self.numbers.iter().map(|number| number.name.clone()).collect();
             let means: Vec<f64> = self.numbers.iter().map(|number| number.scaler.shift).collect();
-            let report = RegressReport::new("all", (&names, &means), false, found);
-            scores.1 = report.summary();
-            let value = serde_json::to_value(Evaluation::Regress(report)).unwrap_or_default();
-            scores.0.insert("scores".to_owned(), value);
-        }
-        Ok(Predictions { what: "values", csv, json, scores })
+            Evaluation::Regress(RegressReport::new("all", (&names, &means), false, found))
+        });
+        Ok(Predictions::told("values", csv, json, measured))
     }
 }

@@ -11,7 +11,7 @@ mod report;
 pub use report::{SpanScores, TagReport, TagScores, TaggedWord};
 
 use super::{
-    DataConfig, Evaluation, Given, Learner, Predictions, Reader, Report, Task, Trained, sequences,
+    DataConfig, Evaluation, Given, Learner, Predictions, Reader, Task, Trained, as_json, sequences,
 };
 use crate::config::{Config, ModelConfig, TrainConfig, adamw};
 use crate::data::{Part, Sentence, SplitSize, TagColumns, TagReader, Tagged};
@@ -261,15 +261,9 @@ impl Trained for Tagger {
             }
         }
         let csv = report::csv(&words)?;
-        let json =
-            words.iter().map(|word| serde_json::to_value(word).unwrap_or_default()).collect();
-        let mut scores = (serde_json::Map::new(), vec![]);
-        if !words.is_empty() && words.iter().all(|word| word.actual.is_some()) {
-            let report = TagReport::new("all", words, None);
-            scores.1 = report.summary();
-            let value = serde_json::to_value(Evaluation::Tag(report)).unwrap_or_default();
-            scores.0.insert("scores".to_owned(), value);
-        }
-        Ok(Predictions { what: "words", csv, json, scores })
+        let json: Vec<_> = words.iter().map(as_json).collect();
+        let known = !words.is_empty() && words.iter().all(|word| word.actual.is_some());
+        let measured = known.then(|| Evaluation::Tag(TagReport::new("all", words, None)));
+        Ok(Predictions::told("words", csv, json, measured))
     }
 }

@@ -11,7 +11,7 @@ pub use report::{Alignment, TranscribeReport, Transcription};
 use super::examples::{Said, rows_of};
 use super::sequences::{self, Answers, Batches, Dataset, SequenceReader, learn_whole};
 use super::{
-    DataConfig, Evaluation, Given, Learned, Learner, Predictions, Reader, Report, Task, Trained,
+    DataConfig, Evaluation, Given, Learned, Learner, Predictions, Reader, Task, Trained, as_json,
 };
 use crate::config::{Config, ModelConfig, TrainConfig, adamw};
 use crate::data::{Part, Position, SequenceOptions, TokenKind, Wanted};
@@ -421,15 +421,12 @@ impl Trained for Transcriber {
     fn predict(&mut self, path: &Path) -> Result<Predictions> {
         let (found, alignments) = self.transcribe(path)?;
         let csv = report::csv(&found)?;
-        let json = found.iter().map(|p| serde_json::to_value(p).unwrap_or_default()).collect();
-        let mut scores = (serde_json::Map::new(), vec![]);
-        if found.iter().all(|transcription| transcription.actual.is_some()) {
+        let json: Vec<_> = found.iter().map(as_json).collect();
+        let known = found.iter().all(|transcription| transcription.actual.is_some());
+        let measured = known.then(|| {
             let unit = ("all", self.alphabet.unit());
-            let report = TranscribeReport::new(unit, found, alignments, None);
-            scores.1 = report.summary();
-            let value = serde_json::to_value(Evaluation::Transcribe(report)).unwrap_or_default();
-            scores.0.insert("scores".to_owned(), value);
-        }
-        Ok(Predictions { what: "sequences", csv, json, scores })
+            Evaluation::Transcribe(TranscribeReport::new(unit, found, alignments, None))
+        });
+        Ok(Predictions::told("sequences", csv, json, measured))
     }
 }

@@ -15,7 +15,7 @@ pub use search::{Branch, Search};
 
 use super::examples::Said;
 use super::sequences::{self, Answers, Dataset, SequenceReader, Written};
-use super::{DataConfig, Evaluation, Given, Learner, Predictions, Reader, Report, Task, Trained};
+use super::{DataConfig, Evaluation, Given, Learner, Predictions, Reader, Task, Trained, as_json};
 use crate::config::{AttentionKind, Config, ModelConfig, TrainConfig, adamw};
 use crate::data::{Encoder, Part, Raw, Sequence, SequenceOptions, Sequences, Wanted};
 use crate::error::{Error, Result};
@@ -235,14 +235,11 @@ impl Trained for Translator {
         let found: Vec<Translation> =
             found.into_iter().filter_map(|n| n.into_iter().next()).collect();
         let csv = report::csv(&found)?;
-        let json = found.iter().map(|p| serde_json::to_value(p).unwrap_or_default()).collect();
-        let mut scores = (serde_json::Map::new(), vec![]);
-        if found.iter().all(|translation| translation.actual.is_some()) {
-            let report = TranslateReport::new(("all", &self.answers), found, None);
-            scores.1 = report.summary();
-            let value = serde_json::to_value(Evaluation::Translate(report)).unwrap_or_default();
-            scores.0.insert("scores".to_owned(), value);
-        }
-        Ok(Predictions { what: "sequences", csv, json, scores })
+        let json: Vec<_> = found.iter().map(as_json).collect();
+        let known = found.iter().all(|translation| translation.actual.is_some());
+        let answers = ("all", &self.answers);
+        let measured =
+            known.then(|| Evaluation::Translate(TranslateReport::new(answers, found, None)));
+        Ok(Predictions::told("sequences", csv, json, measured))
     }
 }
