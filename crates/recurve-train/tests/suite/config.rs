@@ -212,9 +212,11 @@ fn every_key_is_documented_and_every_documented_key_exists() {
         "data.window_ms",
         "data.word",
         "model.attention",
+        "model.input_dropout",
         "model.input_feeding",
         "model.letters",
         "train.scheduled_sampling",
+        "train.transpose",
     ];
     assert!(others.iter().all(|other| documented.iter().any(|key| key == other)));
     documented.retain(|key| !others.contains(&key.as_str()));

@@ -497,7 +497,7 @@ fn a_start_for_weights_that_are_not_there_is_refused() {
             assert!(error.is_usage() && error.to_string().contains(word), "{error}");
         }
     };
-    for cell in ["gru", "gru-reset-before", "rnn-tanh", "rnn-relu", "lstm-coupled"] {
+    for cell in ["gru", "gru-reset-before", "rnn-tanh", "rnn-relu", "minimal-gated"] {
         let chosen = format!("model.cell={cell}");
         let words = ["initialise.forget_bias is 2", cell, "no forget gate"];
         refused(&[SALES, &[&chosen, "initialise.forget_bias=2"]].concat(), &words);
