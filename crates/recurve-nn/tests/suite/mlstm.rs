@@ -140,8 +140,33 @@ fn a_stream_equals_a_batch() {
             assert_eq!(&other, session.state());
             session.reset();
             let expected: Vec<f64> = all.iter().map(|y| f64::from(*y)).collect();
-            assert_near(session.run(&x), &expected, 1e-4, &format!("{isa}, many at once"));
+            assert_near(session.run(&x), &expected, 1e-5, &format!("{isa}, many at once"));
         }
+    }
+}
+
+/// Threads share sequences, or of a single one the products inside its chunks.
+#[test]
+fn threads_change_no_bit() {
+    let stack = Recurrent::new(CellKind::Mlstm, 128);
+    let model = random_model::<f32>(&Description::values(9).recurrent(stack), 3);
+    for (steps, batch) in [(150, 1), (70, 3)] {
+        let x = Random(2).values::<f32>(steps * batch * 9, 1.0);
+        let dy = Random(4).values::<f32>(steps * batch * 128, 1.0);
+        let run = |threads| {
+            let engine = Engine::new(isas()[0]).with_threads(threads);
+            let mut network = Network::new(model.description(), engine).unwrap();
+            network.set_input_gradient(true);
+            network.load(model.values(), true);
+            let batch = Batch::new(steps, batch, Input::Values(&x));
+            let whole = network.forward(&batch, None, Mode::Infer).unwrap().to_vec();
+            let y = network.forward(&batch, None, TRAIN).unwrap().to_vec();
+            let mut gradients = vec![0.0; model.values().len()];
+            network.backward(&dy, &mut gradients, None).unwrap();
+            [whole, y, gradients].map(|all| all.iter().map(|v| v.to_bits()).collect::<Vec<_>>())
+        };
+        let alone = run(1);
+        assert!(run(2) == alone && run(3) == alone, "{steps} steps of {batch} sequences");
     }
 }
 

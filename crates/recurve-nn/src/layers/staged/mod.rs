@@ -13,9 +13,10 @@
 //! leave     zoneout of h
 //! ```
 //!
-//! The input products of some steps are formed before them and all gradients of weights after the last, each as
-//! one product. A pass that nothing is kept of goes through the same memory again and again. What a stage does to a sequence depends on that sequence alone, and sums over sequences are
-//! formed in groups of a fixed size: threads change no bit.
+//! The input products of some steps are formed before them and all gradients of weights after the last, each
+//! as one product. A pass that nothing is kept of goes through the same memory again and again. What a stage
+//! does to a sequence depends on that sequence alone, and sums over sequences are formed in groups of a fixed
+//! size: threads change no bit.
 
 mod backward;
 mod forward;
