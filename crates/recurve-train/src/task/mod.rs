@@ -94,12 +94,14 @@ pub(crate) trait Learner: Send {
     fn batches(&self) -> usize;
     /// Steps of a batch, those of all its sequences together.
     fn rows(&self, config: &Config) -> usize;
-    /// What a batch is counted in.
-    fn unit(&self) -> &'static str;
-    /// What stands side by side in a batch.
-    fn members(&self) -> &'static str;
-    /// The name of the validation metric.
-    fn metric(&self) -> &'static str;
+    /// What things are called where this learning is told of.
+    fn names(&self) -> Names;
+    /// Whether there is a validation part.
+    fn validates(&self) -> bool;
+    /// The name of what training is judged by.
+    fn metric(&self) -> &'static str {
+        if self.validates() { self.names().metric } else { "training loss" }
+    }
     /// What is carried from batch to batch, if anything is.
     fn carried(&mut self) -> Option<&mut State<f32>> {
         None
@@ -120,11 +122,22 @@ pub(crate) trait Learner: Send {
     fn evaluate(&mut self, network: &mut Network<f32>) -> Result<Evaluation>;
 }
 
+/// What things are called in a task.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Names {
+    /// What a batch is counted in.
+    pub(crate) unit: &'static str,
+    /// What stands side by side in a batch.
+    pub(crate) members: &'static str,
+    /// The metric of the validation part.
+    pub(crate) metric: &'static str,
+}
+
 /// What came of a batch.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Learned {
     pub(crate) loss: LossValue,
-    /// What [`Learner::unit`] counts.
+    /// What [`Names::unit`] counts.
     pub(crate) units: usize,
 }
 

@@ -115,7 +115,7 @@ impl Trainer {
             model.values().len(),
             learner.batches(),
             config.train.batch,
-            learner.members()
+            learner.names().members
         ));
         Ok(Self {
             progress: Progress {

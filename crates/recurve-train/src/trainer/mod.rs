@@ -279,7 +279,7 @@ impl Trainer {
             learning_rate: rate,
             skipped: action == Action::Skip,
             per_second: clock.units as f64 / elapsed,
-            unit: self.learner.unit(),
+            unit: self.learner.names().unit,
             seconds_left: (steps - progress.step) as f64 * elapsed / clock.steps as f64,
         })
     }

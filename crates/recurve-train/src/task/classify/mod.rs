@@ -10,7 +10,8 @@ pub use report::{ClassPrediction, ClassReport, ClassifyReport};
 use super::examples::Said;
 use super::sequences::{self, Answers, Batches, Dataset, SequenceReader};
 use super::{
-    DataConfig, Evaluation, Given, Learned, Learner, Predictions, Reader, Task, Trained, refused,
+    DataConfig, Evaluation, Given, Learned, Learner, Names, Predictions, Reader, Task, Trained,
+    refused,
 };
 use crate::config::{Config, ModelConfig, TrainConfig, adamw};
 use crate::data::{ClassWeights, Part, Position, SequenceOptions, Wanted};
@@ -233,17 +234,12 @@ impl Learner for ClassifyLearner {
         self.batches.rows(&self.data.inputs)
     }
 
-    fn unit(&self) -> &'static str {
-        "steps"
+    fn names(&self) -> Names {
+        Names { unit: "steps", members: "sequences", metric: "cross-entropy" }
     }
 
-    fn members(&self) -> &'static str {
-        "sequences"
-    }
-
-    fn metric(&self) -> &'static str {
-        let none = self.data.part(Part::Validation).is_empty();
-        if none { "training loss" } else { "cross-entropy" }
+    fn validates(&self) -> bool {
+        !self.data.part(Part::Validation).is_empty()
     }
 
     fn learn(

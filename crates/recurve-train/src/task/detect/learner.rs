@@ -7,7 +7,7 @@ use crate::data::{Part, Position};
 use crate::error::{Error, Result};
 use crate::loss::{Loss, Targets};
 use crate::task::sequences::Batches;
-use crate::task::{Evaluation, Learned, Learner, Reader, refused, stack};
+use crate::task::{Evaluation, Learned, Learner, Names, Reader, refused, stack};
 use recurve_nn::{Batch, Description, Input, Network, Noise};
 
 /// Pieces of the training part that begin within the length of one.
@@ -64,16 +64,12 @@ impl Learner for DetectLearner {
         config.train.batch * self.steps
     }
 
-    fn unit(&self) -> &'static str {
-        "rows"
+    fn names(&self) -> Names {
+        Names { unit: "rows", members: "pieces", metric: "error" }
     }
 
-    fn members(&self) -> &'static str {
-        "pieces"
-    }
-
-    fn metric(&self) -> &'static str {
-        if self.reader.validation == 0 { "training loss" } else { "error" }
+    fn validates(&self) -> bool {
+        self.reader.validation > 0
     }
 
     fn learn(

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::loss::{Loss, Targets};
 use crate::metrics::{crps, mase_scale};
 use crate::task::ahead::Ahead;
-use crate::task::{Evaluation, Learned, Learner, Reader, refused, stack};
+use crate::task::{Evaluation, Learned, Learner, Names, Reader, refused, stack};
 use recurve_nn::profile::span;
 use recurve_nn::{Batch, Description, Input, Network, Noise};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -185,16 +185,12 @@ impl Learner for ForecastLearner {
         config.train.batch * self.source.steps()
     }
 
-    fn unit(&self) -> &'static str {
-        "windows"
+    fn names(&self) -> Names {
+        Names { unit: "windows", members: "windows", metric: self.metric }
     }
 
-    fn members(&self) -> &'static str {
-        "windows"
-    }
-
-    fn metric(&self) -> &'static str {
-        if self.validation.is_empty() { "training loss" } else { self.metric }
+    fn validates(&self) -> bool {
+        !self.validation.is_empty()
     }
 
     fn learn(

@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::data::{Lanes, Part, Position, Text, Vocabulary, VocabularyKind};
 use crate::error::{Error, Result};
 use crate::loss::{IGNORE, Loss, Targets};
-use crate::task::{Evaluation, Learned, Learner, Reader, refused, stack};
+use crate::task::{Evaluation, Learned, Learner, Names, Reader, refused, stack};
 use recurve_nn::profile::span;
 use recurve_nn::{Batch, Description, Input, Network, Noise, State};
 
@@ -73,27 +73,18 @@ impl Learner for LanguageLearner {
         config.train.batch * self.steps
     }
 
-    fn unit(&self) -> &'static str {
-        match self.text.vocabulary().kind() {
-            VocabularyKind::Characters => "characters",
-            VocabularyKind::Bytes => "bytes",
-            VocabularyKind::Words => "words",
-            VocabularyKind::Subwords => "subwords",
-        }
+    fn names(&self) -> Names {
+        let (unit, metric) = match self.text.vocabulary().kind() {
+            VocabularyKind::Characters => ("characters", "nats per character"),
+            VocabularyKind::Bytes => ("bytes", "nats per byte"),
+            VocabularyKind::Words => ("words", "nats per word"),
+            VocabularyKind::Subwords => ("subwords", "nats per subword"),
+        };
+        Names { unit, members: "lanes", metric }
     }
 
-    fn members(&self) -> &'static str {
-        "lanes"
-    }
-
-    fn metric(&self) -> &'static str {
-        match self.text.vocabulary().kind() {
-            _ if self.text.validation().is_empty() => "training loss",
-            VocabularyKind::Characters => "nats per character",
-            VocabularyKind::Bytes => "nats per byte",
-            VocabularyKind::Words => "nats per word",
-            VocabularyKind::Subwords => "nats per subword",
-        }
+    fn validates(&self) -> bool {
+        !self.text.validation().is_empty()
     }
 
     fn carried(&mut self) -> Option<&mut State<f32>> {

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::initialise::generator;
 use crate::loss::{Loss, Targets, softplus};
 use crate::task::sequences::{self, Batches};
-use crate::task::{Evaluation, Learned, Learner, Reader, refused, stack};
+use crate::task::{Evaluation, Learned, Learner, Names, Reader, refused, stack};
 use rand::RngExt;
 use recurve_nn::profile::span;
 use recurve_nn::{Description, Entry, Model, Network, Noise, Role};
@@ -231,17 +231,12 @@ impl Learner for MusicLearner {
         self.batches.rows(&self.pieces.inputs)
     }
 
-    fn unit(&self) -> &'static str {
-        "frames"
+    fn names(&self) -> Names {
+        Names { unit: "frames", members: "pieces", metric: "nats per frame" }
     }
 
-    fn members(&self) -> &'static str {
-        "pieces"
-    }
-
-    fn metric(&self) -> &'static str {
-        let none = self.pieces.part(Part::Validation).is_empty();
-        if none { "training loss" } else { "nats per frame" }
+    fn validates(&self) -> bool {
+        !self.pieces.part(Part::Validation).is_empty()
     }
 
     fn learn(

@@ -12,8 +12,8 @@ pub use report::{RegressPrediction, RegressReport, RegressScores, RegressTarget}
 use super::examples::Said;
 use super::sequences::{self, Answers, Batches, Dataset, Number, SequenceReader};
 use super::{
-    DataConfig, Evaluation, Given, Learned, Learner, Predictions, Reader, Task, Trained, as_json,
-    refused,
+    DataConfig, Evaluation, Given, Learned, Learner, Names, Predictions, Reader, Task, Trained,
+    as_json, refused,
 };
 use crate::config::{Config, ModelConfig, TrainConfig, adamw};
 use crate::data::{Part, Position, Scaler, ScalerKind, SequenceOptions, Wanted};
@@ -222,20 +222,16 @@ impl Learner for RegressLearner {
         self.batches.rows(&self.data.inputs)
     }
 
-    fn unit(&self) -> &'static str {
-        "steps"
-    }
-
-    fn members(&self) -> &'static str {
-        "sequences"
-    }
-
-    fn metric(&self) -> &'static str {
-        match self.numbers.len() {
-            _ if self.data.part(Part::Validation).is_empty() => "training loss",
-            1 => "RMSE",
-            _ => "RMSE over standard deviation",
+    fn names(&self) -> Names {
+        Names {
+            unit: "steps",
+            members: "sequences",
+            metric: if self.numbers.len() == 1 { "RMSE" } else { "RMSE over standard deviation" },
         }
+    }
+
+    fn validates(&self) -> bool {
+        !self.data.part(Part::Validation).is_empty()
     }
 
     fn learn(

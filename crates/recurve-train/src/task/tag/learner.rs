@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::loss::{Crf, Loss, LossValue, Targets};
 use crate::task::examples::{Said, rows_of};
 use crate::task::sequences::{self, Batches, learn_whole};
-use crate::task::{Evaluation, Learned, Learner, Reader, refused};
+use crate::task::{Evaluation, Learned, Learner, Names, Reader, refused};
 use recurve_nn::profile::span;
 use recurve_nn::{Description, Model, Network, Noise};
 use std::collections::{BTreeSet, HashMap};
@@ -338,20 +338,16 @@ impl Learner for TagLearner {
         self.batches.rows(&self.corpus.inputs)
     }
 
-    fn unit(&self) -> &'static str {
-        "words"
-    }
-
-    fn members(&self) -> &'static str {
-        "sentences"
-    }
-
-    fn metric(&self) -> &'static str {
-        match self.corpus.part(Part::Validation).is_empty() {
-            true => "training loss",
-            false if self.spans => "1 - span F1",
-            false => "error rate",
+    fn names(&self) -> Names {
+        Names {
+            unit: "words",
+            members: "sentences",
+            metric: if self.spans { "1 - span F1" } else { "error rate" },
         }
+    }
+
+    fn validates(&self) -> bool {
+        !self.corpus.part(Part::Validation).is_empty()
     }
 
     fn learn(

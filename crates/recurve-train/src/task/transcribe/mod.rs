@@ -11,7 +11,8 @@ pub use report::{Alignment, TranscribeReport, Transcription};
 use super::examples::{Said, rows_of};
 use super::sequences::{self, Answers, Batches, Dataset, SequenceReader, learn_whole};
 use super::{
-    DataConfig, Evaluation, Given, Learned, Learner, Predictions, Reader, Task, Trained, as_json,
+    DataConfig, Evaluation, Given, Learned, Learner, Names, Predictions, Reader, Task, Trained,
+    as_json,
 };
 use crate::config::{Config, ModelConfig, TrainConfig, adamw};
 use crate::data::{Part, Position, SequenceOptions, TokenKind, Wanted};
@@ -285,17 +286,12 @@ impl Learner for TranscribeLearner {
         self.batches.rows(&self.data.inputs)
     }
 
-    fn unit(&self) -> &'static str {
-        "frames"
+    fn names(&self) -> Names {
+        Names { unit: "frames", members: "sequences", metric: "symbol error rate" }
     }
 
-    fn members(&self) -> &'static str {
-        "sequences"
-    }
-
-    fn metric(&self) -> &'static str {
-        let none = self.data.part(Part::Validation).is_empty();
-        if none { "training loss" } else { "symbol error rate" }
+    fn validates(&self) -> bool {
+        !self.data.part(Part::Validation).is_empty()
     }
 
     fn learn(

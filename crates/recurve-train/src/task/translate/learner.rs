@@ -9,7 +9,7 @@ use crate::initialise::generator;
 use crate::loss::{Loss, Targets};
 use crate::metrics::edits;
 use crate::task::sequences::{self, Answers, Batches, Dataset, SequenceReader, Written};
-use crate::task::{Evaluation, Learned, Learner, Reader, refused, stack};
+use crate::task::{Evaluation, Learned, Learner, Names, Reader, refused, stack};
 use rand::RngExt;
 use recurve_nn::profile::span;
 use recurve_nn::seq2seq::{Decoder, Score, Seq2Seq, Target};
@@ -310,17 +310,12 @@ impl Learner for TranslateLearner {
         self.batches.rows(&self.data.inputs)
     }
 
-    fn unit(&self) -> &'static str {
-        "symbols"
+    fn names(&self) -> Names {
+        Names { unit: "symbols", members: "pairs", metric: "symbol error rate" }
     }
 
-    fn members(&self) -> &'static str {
-        "pairs"
-    }
-
-    fn metric(&self) -> &'static str {
-        let none = self.data.part(Part::Validation).is_empty();
-        if none { "training loss" } else { "symbol error rate" }
+    fn validates(&self) -> bool {
+        !self.data.part(Part::Validation).is_empty()
     }
 
     fn learn(
