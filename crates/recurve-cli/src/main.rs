@@ -68,6 +68,9 @@ fn run(verb: &Verb, json: bool) -> Result<u8> {
 /// A mistake of the program itself is one line for the person, and ends with code 1.
 fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
+        if recurve_train::data::is_decoding() {
+            return;
+        }
         let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
         let payload = panic.payload();
         let what = payload.downcast_ref::<&str>().copied();

@@ -1,9 +1,11 @@
 //! What kind of file this is, judged by its content; the extension only breaks ties.
 //!
 //! Files of sequences with classes say so themselves: the `.ts` files of the UCR/UEA archive, tables with a
-//! column `label` or `class`, folders of sound, JSON of piano rolls. A table is lines that a separator cuts evenly, with numbers in them, and is to be forecast. Everything else that can be
+//! column `label` or `class`, folders of sound, JSON of piano rolls. A table is a Parquet file, or lines that a
+//! separator cuts evenly, with numbers in them, and is to be forecast. Everything else that can be
 //! read is text. Well-known binary formats are refused by name, with what to do instead.
 
+use super::parquet;
 use super::table::{evenness, guess_separator, is_number};
 use crate::error::{Error, Result};
 use crate::task::Task;
@@ -23,7 +25,7 @@ const BINARY: [(&[u8], &str); 8] = [
     (b"PK\x03\x04", "a zip archive or spreadsheet; export the sheet as CSV"),
     (b"\x1f\x8b", "compressed with gzip; unpack it first"),
     (b"%PDF", "a PDF; save its text or table first"),
-    (b"PAR1", "a Parquet file; convert it to CSV"),
+    (b"PARE", "an encrypted Parquet file; write it without encryption"),
     (b"ARROW1", "an Arrow file; convert it to CSV"),
     (b"SQLite format 3", "a database; export a table as CSV"),
     (b"\x89HDF", "an HDF5 file; convert it to CSV"),
@@ -46,6 +48,15 @@ pub fn guess(path: &Path) -> Result<Guess> {
     if let Some((_, what)) = BINARY.iter().find(|(start, _)| bytes.starts_with(start)) {
         return Err(Error::usage(format!("{name} is {what}; expected a CSV or text file")));
     }
+    if parquet::is_parquet(&bytes) {
+        let names = parquet::names(&name, bytes)?;
+        let label = names.iter().map(|name| name.to_lowercase()).find(|name| is_label(name));
+        let (task, reason) = match label {
+            Some(label) => (Task::Classify, format!("it has a column `{label}`")),
+            None => (Task::Forecast, "a Parquet file is a table".to_owned()),
+        };
+        return Ok(Guess { task, reasons: vec![reason] });
+    }
     let head = &bytes[..bytes.len().min(1 << 16)];
     let utf16 = head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]);
     let control = |byte: &u8| *byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b);
@@ -64,6 +75,11 @@ pub fn guess(path: &Path) -> Result<Guess> {
     }
     let table_name = matches!(extension.as_deref(), Some("csv" | "tsv" | "tab"));
     Ok(judge(&String::from_utf8_lossy(head), table_name))
+}
+
+/// Whether a column of this name holds classes.
+fn is_label(name: &str) -> bool {
+    matches!(name, "label" | "class")
 }
 
 /// Whether JSON begins as piano rolls do: lists in lists in lists, perhaps under the name of a part.
@@ -86,7 +102,7 @@ fn judge(head: &str, table_name: bool) -> Guess {
     }
     let names = head.lines().next().unwrap_or_default().split(separator);
     let label = names.map(|name| name.trim().trim_matches('"').to_lowercase());
-    if let Some(label) = label.into_iter().find(|name| ["label", "class"].contains(&name.as_str()))
+    if let Some(label) = label.into_iter().find(|name| is_label(name))
         && even > 1
     {
         return classes(format!("it has a column `{label}`"));

@@ -1,6 +1,6 @@
 //! From a file to batches: what the trainer learns from and what it is measured on.
 //!
-//! There are four paths. *Tables to windows*: a CSV file becomes a [`Table`] of named columns; a
+//! There are four paths. *Tables to windows*: a CSV or Parquet file becomes a [`Table`] of named columns; a
 //! [`DataPlan`] fixes, before anything is trained, which columns are read, how they are transformed
 //! and scaled, where the chronological split lies and how long the windows are; a [`Series`] is a
 //! table read by a plan, and cuts windows, targets and rolling evaluation origins. *Text to tokens*:
@@ -22,6 +22,7 @@ mod lanes;
 mod options;
 mod order;
 mod panel;
+mod parquet;
 mod pieces;
 mod plan;
 mod rolls;
@@ -42,6 +43,7 @@ pub use lanes::{Lanes, TokenBatch};
 pub use options::{Columns, Decoding, Missing, ScalerKind, SplitSize, TableOptions};
 pub use order::{Position, shuffled};
 pub use panel::Panel;
+pub use parquet::is_decoding;
 pub use pieces::Pieces;
 pub use plan::{Calendar, Channel, DataPlan, Part, SeriesPlan, Split, TimeColumn};
 pub use rolls::{KEYS, LOWEST, Roll, RollOptions, RollReader, Rolls, midi};
@@ -93,6 +95,9 @@ pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>> {
 fn utf8<'a>(name: &str, bytes: &'a [u8]) -> Result<&'a str> {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         return Err(Error::usage(format!("{name}: the file is UTF-16; save it as UTF-8")));
+    }
+    if parquet::is_parquet(bytes) {
+        return Err(Error::usage(format!("{name}: a Parquet file is a table, expected a text")));
     }
     std::str::from_utf8(bytes).map_err(|error| {
         let line = 1 + bytes[..error.valid_up_to()].iter().filter(|&&b| b == b'\n').count();

@@ -1,7 +1,8 @@
-//! CSV files as tables of named columns.
+//! CSV and Parquet files as tables of named columns.
 //!
 //! A [`Table`] holds the cells as text with the line each row stands on, so that whatever is found
-//! wrong later can be pointed at in an editor. Separator (comma, semicolon, tab, bar) and header are
+//! wrong later can be pointed at in an editor; of a Parquet file, whose cells `parquet.rs` writes, it is the
+//! number of the row. Separator (comma, semicolon, tab, bar) and header are
 //! recognised, and lines of numbers between blanks; quotes, CRLF and a byte order mark are understood.
 //! Numbers have a decimal point.
 //!
@@ -9,6 +10,7 @@
 //! once a column is used as numbers, every cell that is empty, no number, NaN or infinite. Nothing is
 //! filled in: a made-up value would be learned as if it had been measured.
 
+use super::parquet;
 use super::time::TimeFormat;
 use crate::error::{Error, Result};
 use csv::{ReaderBuilder, StringRecord, Trim};
@@ -20,7 +22,7 @@ use std::path::Path;
 /// because it may be a decimal comma.
 const SEPARATORS: [char; 4] = ['\t', ';', '|', ','];
 
-/// A CSV file: named columns of text cells, and the line of each row.
+/// A file of rows: named columns of text cells, and the line of each row.
 #[derive(Clone, Debug)]
 pub struct Table {
     name: String,
@@ -29,23 +31,42 @@ pub struct Table {
     columns: Vec<String>,
     rows: Vec<StringRecord>,
     lines: Vec<usize>,
+    /// What `lines` counts.
+    counted: &'static str,
     /// The row that names the columns, and its line.
     head: Option<(StringRecord, usize)>,
 }
 
 impl Table {
-    /// Reads a CSV file.
+    /// Reads a CSV or Parquet file.
     ///
     /// # Errors
     ///
-    /// The file cannot be read, is empty, is no text, or its rows have unequal widths.
+    /// The file cannot be read, is empty, is neither text nor Parquet, or its rows have unequal widths.
     pub fn read(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
-        Self::from_bytes(&name, &super::read_bytes(path)?)
+        Self::from_bytes(&name, super::read_bytes(path)?)
     }
 
-    fn from_bytes(name: &str, bytes: &[u8]) -> Result<Self> {
-        Self::parse(name, super::utf8(name, bytes)?)
+    /// The table that the bytes of a file are; `name` stands in messages.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<Self> {
+        if !parquet::is_parquet(&bytes) {
+            return Self::parse(name, super::utf8(name, &bytes)?);
+        }
+        let (columns, rows) = parquet::read(name, bytes)?;
+        if rows.is_empty() {
+            return Err(Error::usage(format!(
+                "{name}: the file holds no rows; expected a table with one row per time step"
+            )));
+        }
+        named_once(name, &columns)?;
+        let lines = (1..=rows.len()).collect();
+        let (name, head) = (name.to_owned(), None);
+        Ok(Self { name, separator: ',', header: true, columns, rows, lines, counted: "row", head })
     }
 
     /// Reads CSV text; `name` stands in messages.
@@ -78,16 +99,9 @@ impl Table {
                 "{name}: the file holds a header but no rows; expected one row per time step"
             )));
         }
-        for (i, column) in columns.iter().enumerate() {
-            if let Some(earlier) = columns[..i].iter().position(|other| other == column) {
-                return Err(Error::usage(format!(
-                    "{name}: columns {} and {} are both named `{column}`; rename one of them",
-                    earlier + 1,
-                    i + 1
-                )));
-            }
-        }
-        Ok(Self { name: name.to_owned(), separator, header, columns, rows, lines, head })
+        named_once(name, &columns)?;
+        let (name, counted) = (name.to_owned(), "line");
+        Ok(Self { name, separator, header, columns, rows, lines, counted, head })
     }
 
     /// The same where the first row names no columns, although it holds texts only.
@@ -106,7 +120,8 @@ impl Table {
         let lines = (1..=rows.len()).collect();
         let rows = rows.into_iter().map(StringRecord::from).collect();
         let (name, columns) = (name.to_owned(), columns.to_vec());
-        Self { name, separator: ',', header: true, head: None, columns, rows, lines }
+        let counted = "row";
+        Self { name, separator: ',', header: true, head: None, columns, rows, lines, counted }
     }
 
     /// The file name as it was given.
@@ -134,9 +149,15 @@ impl Table {
         self.rows.len()
     }
 
-    /// The line of a row in the file, counted from 1 as an editor does.
+    /// The line of a row in the file, counted from 1 as an editor does; of a Parquet file the number of the
+    /// row, counted from 1.
     pub fn line(&self, row: usize) -> usize {
         self.lines[row]
+    }
+
+    /// Where a row stands, for messages: `line 3`, or `row 3` of a Parquet file.
+    pub fn place(&self, row: usize) -> String {
+        format!("{} {}", self.counted, self.lines[row])
     }
 
     /// The text of a cell, without the blanks around it.
@@ -261,14 +282,30 @@ impl Table {
     /// An error about one cell.
     pub(crate) fn bad_cell(&self, row: usize, column: usize, why: &str) -> Error {
         Error::usage(format!(
-            "{}, line {}, column `{}`: {why}",
-            self.name, self.lines[row], self.columns[column]
+            "{}, {}, column `{}`: {why}",
+            self.name,
+            self.place(row),
+            self.columns[column]
         ))
     }
 
     pub(crate) fn cells(&self, column: usize) -> impl Iterator<Item = &str> {
         self.rows.iter().map(move |row| &row[column])
     }
+}
+
+/// An error where two columns have one name.
+fn named_once(name: &str, columns: &[String]) -> Result<()> {
+    for (i, column) in columns.iter().enumerate() {
+        if let Some(earlier) = columns[..i].iter().position(|other| other == column) {
+            return Err(Error::usage(format!(
+                "{name}: columns {} and {} are both named `{column}`; rename one of them",
+                earlier + 1,
+                i + 1
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// The records of a text and the line each begins on.
@@ -480,7 +517,8 @@ mod tests {
 
     #[test]
     fn files_in_other_encodings_are_refused_by_name() {
-        let message = |bytes: &[u8]| Table::from_bytes("t.csv", bytes).unwrap_err().to_string();
+        let message =
+            |bytes: &[u8]| Table::from_bytes("t.csv", bytes.to_vec()).unwrap_err().to_string();
         assert!(
             message(b"a,b\n\xe9,2\n").contains("t.csv, line 2: the file is not UTF-8 (byte 0xe9)")
         );
@@ -524,7 +562,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_a_table_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Table::from_bytes("t.csv", &bytes);
+            let _ = Table::from_bytes("t.csv", bytes);
         }
 
         #[test]

@@ -104,6 +104,9 @@ impl Text {
                 let error = error.unwrap_or_else(|| Error::usage(name.to_owned()));
                 return Err(error.context(format!("the vocabulary is to be {}s", kind.unit())));
             }
+            (None, Err(_)) if super::parquet::is_parquet(bytes) => {
+                return Err(super::utf8(name, bytes).err().unwrap_or_else(|| Error::usage(name)));
+            }
             (None | Some(_), _) => {
                 (Vocabulary::Bytes, bytes.iter().map(|&byte| u32::from(byte)).collect())
             }

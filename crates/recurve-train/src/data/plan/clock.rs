@@ -164,14 +164,14 @@ fn unsteady_error(table: &Table, time: &TimeColumn, row: usize, wrong: &Unsteady
         Err(_) => String::new(),
     };
     let (earlier, later) = (cell(row), cell(row + 1));
-    let (before, after) = (table.line(row), table.line(row + 1));
+    let (before, after) = (table.place(row), table.place(row + 1));
     let what = match wrong {
         Unsteady::Duplicate => format!(
-            "`{later}` stands again on line {after}, first on line {before}; keep one of the rows; \
+            "`{later}` stands again on {after}, first on {before}; keep one of the rows; \
              {SERIES}"
         ),
         Unsteady::Disorder => format!(
-            "`{later}` on line {after} comes after the later `{earlier}` on line {before}; sort \
+            "`{later}` on {after} comes after the later `{earlier}` on {before}; sort \
              the rows by `{}`; {SERIES}",
             time.column
         ),
@@ -183,12 +183,12 @@ fn unsteady_error(table: &Table, time: &TimeColumn, row: usize, wrong: &Unsteady
                 None => format!("many rows are missing, the first for {first},"),
             };
             format!(
-                "{many} between `{earlier}` on line {before} and `{later}` on line {after}; add \
+                "{many} between `{earlier}` on {before} and `{later}` on {after}; add \
                  the missing rows, or set `time` to \"none\" to take every row as one step"
             )
         }
         Unsteady::OffGrid { expected } => format!(
-            "`{later}` on line {after} is not one step after `{earlier}` on line {before}, expected \
+            "`{later}` on {after} is not one step after `{earlier}` on {before}, expected \
              {}; correct it or resample the rows to equal steps",
             time.format.write(*expected)
         ),

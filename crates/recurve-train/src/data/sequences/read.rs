@@ -26,11 +26,10 @@ impl Source {
             return self.one_sound(path);
         }
         let bytes = read_bytes(path)?;
-        let text = utf8(&name, &bytes)?;
         if self.layout != Layout::Ts {
-            return tables::read(self, path, &self.table(&name, text)?, needed);
+            return tables::read(self, path, &self.table(&name, bytes)?, needed);
         }
-        let mut found = ts::read(&name, text)?;
+        let mut found = ts::read(&name, utf8(&name, &bytes)?)?;
         if needed && let Some(item) = found.items.iter().find(|item| item.label.is_none()) {
             return Err(Error::usage(format!(
                 "{}: the file says that it has no classes (@classLabel false)",

@@ -6,7 +6,7 @@
 use super::audio::{self, AudioFeatures, Spectrum};
 use super::{Layout, SequenceOptions, ts};
 use crate::data::options::{Columns, ScalerKind};
-use crate::data::{Table, read_bytes, utf8};
+use crate::data::{Table, parquet::is_parquet, read_bytes, utf8};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -113,11 +113,11 @@ impl Source {
         }
         let name = path.display().to_string();
         let bytes = read_bytes(path)?;
-        let text = utf8(&name, &bytes)?;
-        if options.layout.map_or(ts::is_ts(text), |layout| layout == Layout::Ts) {
+        let found = is_parquet(&bytes) || !ts::is_ts(utf8(&name, &bytes)?);
+        if options.layout.map_or(!found, |layout| layout == Layout::Ts) {
             return source.only(options);
         }
-        let mut table = Table::parse(&name, text)?;
+        let mut table = Table::from_bytes(&name, bytes)?;
         if wanted == Wanted::Written && is_headless(&table, options) {
             table = table.unnamed();
         }
@@ -361,8 +361,8 @@ impl Source {
     }
 
     /// The table of a file of the same kind: without a head where that of the training had none.
-    pub(super) fn table(&self, name: &str, text: &str) -> Result<Table> {
-        let table = Table::parse(name, text)?;
+    pub(super) fn table(&self, name: &str, bytes: Vec<u8>) -> Result<Table> {
+        let table = Table::from_bytes(name, bytes)?;
         let first = self.text.as_deref().unwrap_or_default();
         let numbered = self.wanted == Wanted::Written && first.starts_with("column ");
         let missing = !table.columns().iter().any(|column| column == first);

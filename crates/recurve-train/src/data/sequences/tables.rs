@@ -65,7 +65,7 @@ fn value(cell: &str) -> std::result::Result<f64, String> {
 
 impl Roles<'_> {
     fn place(&self, row: usize) -> String {
-        format!("{}, line {}", self.table.name(), self.table.line(row))
+        format!("{}, {}", self.table.name(), self.table.place(row))
     }
 
     fn value(&self, row: usize, column: usize) -> Result<f64> {
@@ -225,12 +225,12 @@ impl Roles<'_> {
                 if table.cell(row, column) != table.cell(first, column) {
                     let (now, before) = (table.cell(row, column), table.cell(first, column));
                     let why = format!(
-                        "the {what} of sequence `{}` is `{}` here and `{}` on line {}; it must be the \
+                        "the {what} of sequence `{}` is `{}` here and `{}` on {}; it must be the \
                          same on all its rows",
                         table.cell(row, id),
                         shown(now),
                         shown(before),
-                        table.line(first)
+                        table.place(first)
                     );
                     return Err(table.bad_cell(row, column, &why));
                 }
@@ -264,11 +264,11 @@ impl Roles<'_> {
             return Ok(());
         }
         let why = format!(
-            "`{}` comes after `{}` of line {} in the same sequence; sort the rows, or leave out the \
+            "`{}` comes after `{}` of {} in the same sequence; sort the rows, or leave out the \
              repeated one",
             shown(now),
             shown(then),
-            self.table.line(before)
+            self.table.place(before)
         );
         Err(self.table.bad_cell(row, column, &why))
     }

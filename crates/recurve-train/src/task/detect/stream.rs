@@ -159,7 +159,7 @@ impl StreamReader {
         for row in 0..table.rows() {
             let cell = time.map_or("", |column| table.cell(row, column));
             let seconds = self.seconds(cell).map_err(|error| {
-                error.context(format!("{}, line {}", table.name(), table.line(row)))
+                error.context(format!("{}, {}", table.name(), table.place(row)))
             })?;
             let values: Vec<f64> = columns.iter().map(|column| column[row]).collect();
             let (inputs, scaled) = self.encode(seconds, &values);
