@@ -8,7 +8,7 @@
 //! h = o∘tanh(a)                             the output; a is c, or c normalised (Ba, Kiros & Hinton 2016)
 //! ```
 //!
-//! A layer that clips, normalises or drops runs [`Memory`] (or [`CoupledMemory`]), then what is to happen
+//! A layer that normalises or drops candidates runs [`Memory`] (or [`CoupledMemory`]), then what is to happen
 //! to `c`, then [`Output`]. Without any of that, the two parts give what [`Lstm`](crate::Lstm) gives.
 
 use crate::{Cell, Group, Lanes, Peephole, Sightless};
@@ -25,8 +25,7 @@ fn unclipped<V: Lanes>(value: V, limit: f64) -> V {
     (value.like(limit) - value.abs()).positive()
 }
 
-/// The memory of an LSTM. Columns m i f g, the state c, peepholes i f. The first column is not a sum: the
-/// layer writes the factors of the candidates there.
+/// The memory of an LSTM. Columns i f g, the state c, peepholes i f.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory<P: Peephole = Sightless> {
     /// Whether the gates see the cell state.
@@ -35,58 +34,7 @@ pub struct Memory<P: Peephole = Sightless> {
     pub clip: f64,
 }
 
-impl<P: Peephole> Cell for Memory<P> {
-    type Columns<V: Lanes> = [V; 4];
-    type States<V: Lanes> = [V; 1];
-    type Peepholes<V: Lanes> = P::Weights<V, 2>;
-    const INPUT: &'static [usize] = &[0, 1, 2];
-    const RECURRENT: &'static [usize] = &[0, 1, 2];
-
-    #[inline(always)]
-    fn forward<V: Lanes>(
-        self,
-        [m, i, f, g]: [V; 4],
-        p: Self::Peepholes<V>,
-        [c_before]: [V; 1],
-    ) -> ([V; 4], [V; 1]) {
-        let i = P::add(i, p, 0, c_before).sigmoid();
-        let f = P::add(f, p, 1, c_before).sigmoid();
-        let g = g.tanh();
-        let c = f.mul_add(c_before, i * (m * g));
-        ([m, i, f, g], [clipped(c, self.clip)])
-    }
-
-    #[inline(always)]
-    fn backward<V: Lanes>(
-        self,
-        [m, i, f, g]: [V; 4],
-        p: Self::Peepholes<V>,
-        [c_before]: [V; 1],
-        [c]: [V; 1],
-        [dc]: [V; 1],
-    ) -> ([V; 4], [V; 1]) {
-        let one = c.like(1.0);
-        let dc = dc * unclipped(c, self.clip);
-        let d_i = dc * (m * g) * i * (one - i);
-        let d_f = dc * c_before * f * (one - f);
-        let d_g = dc * i * m * (one - g * g);
-        let dc_before = P::add(P::add(dc * f, p, 0, d_i), p, 1, d_f);
-        ([m, d_i, d_f, d_g], [dc_before])
-    }
-
-    #[inline(always)]
-    fn peepholes_backward<V: Lanes>(
-        self,
-        [_, d_i, d_f, _]: [V; 4],
-        [c_before]: [V; 1],
-        _: [V; 1],
-    ) -> Self::Peepholes<V> {
-        let d = [d_i * c_before, d_f * c_before];
-        Group::from_fn(|at| d[at])
-    }
-}
-
-/// The memory of an LSTM with `f = 1 − i`. Columns m i g, the state c, peephole i.
+/// The memory of an LSTM with `f = 1 − i`. Columns i g, the state c, peephole i.
 #[derive(Clone, Copy, Debug)]
 pub struct CoupledMemory<P: Peephole = Sightless> {
     /// Whether the gates see the cell state.
@@ -95,52 +43,166 @@ pub struct CoupledMemory<P: Peephole = Sightless> {
     pub clip: f64,
 }
 
-impl<P: Peephole> Cell for CoupledMemory<P> {
-    type Columns<V: Lanes> = [V; 3];
-    type States<V: Lanes> = [V; 1];
-    type Peepholes<V: Lanes> = P::Weights<V, 1>;
-    const INPUT: &'static [usize] = &[0, 1];
-    const RECURRENT: &'static [usize] = &[0, 1];
+/// A memory with factors of its candidates, in a column before the others. It is not a sum: the layer writes
+/// the factors there.
+#[derive(Clone, Copy, Debug)]
+pub struct Masked<M>(pub M);
 
+impl<P: Peephole> Memory<P> {
     #[inline(always)]
-    fn forward<V: Lanes>(
+    fn remember<V: Lanes>(
         self,
-        [m, i, g]: [V; 3],
-        p: Self::Peepholes<V>,
-        [c_before]: [V; 1],
+        m: V,
+        [i, f, g]: [V; 3],
+        p: P::Weights<V, 2>,
+        c_before: V,
     ) -> ([V; 3], [V; 1]) {
         let i = P::add(i, p, 0, c_before).sigmoid();
+        let f = P::add(f, p, 1, c_before).sigmoid();
         let g = g.tanh();
-        let c = (i.like(1.0) - i).mul_add(c_before, i * (m * g));
-        ([m, i, g], [clipped(c, self.clip)])
+        let c = f.mul_add(c_before, i * (m * g));
+        ([i, f, g], [clipped(c, self.clip)])
     }
 
     #[inline(always)]
-    fn backward<V: Lanes>(
+    fn back<V: Lanes>(
         self,
-        [m, i, g]: [V; 3],
-        p: Self::Peepholes<V>,
-        [c_before]: [V; 1],
-        [c]: [V; 1],
-        [dc]: [V; 1],
+        m: V,
+        [i, f, g]: [V; 3],
+        p: P::Weights<V, 2>,
+        [c_before, c, dc]: [V; 3],
     ) -> ([V; 3], [V; 1]) {
+        let one = c.like(1.0);
+        let dc = dc * unclipped(c, self.clip);
+        let d_i = dc * (m * g) * i * (one - i);
+        let d_f = dc * c_before * f * (one - f);
+        let d_g = dc * i * m * (one - g * g);
+        ([d_i, d_f, d_g], [P::add(P::add(dc * f, p, 0, d_i), p, 1, d_f)])
+    }
+}
+
+impl<P: Peephole> CoupledMemory<P> {
+    #[inline(always)]
+    fn remember<V: Lanes>(
+        self,
+        m: V,
+        [i, g]: [V; 2],
+        p: P::Weights<V, 1>,
+        c_before: V,
+    ) -> ([V; 2], [V; 1]) {
+        let i = P::add(i, p, 0, c_before).sigmoid();
+        let g = g.tanh();
+        let c = (i.like(1.0) - i).mul_add(c_before, i * (m * g));
+        ([i, g], [clipped(c, self.clip)])
+    }
+
+    #[inline(always)]
+    fn back<V: Lanes>(
+        self,
+        m: V,
+        [i, g]: [V; 2],
+        p: P::Weights<V, 1>,
+        [c_before, c, dc]: [V; 3],
+    ) -> ([V; 2], [V; 1]) {
         let one = c.like(1.0);
         let dc = dc * unclipped(c, self.clip);
         let d_i = dc * (m * g - c_before) * i * (one - i);
         let d_g = dc * i * m * (one - g * g);
-        ([m, d_i, d_g], [P::add(dc * (one - i), p, 0, d_i)])
-    }
-
-    #[inline(always)]
-    fn peepholes_backward<V: Lanes>(
-        self,
-        [_, d_i, _]: [V; 3],
-        [c_before]: [V; 1],
-        _: [V; 1],
-    ) -> Self::Peepholes<V> {
-        Group::from_fn(|_| d_i * c_before)
+        ([d_i, d_g], [P::add(dc * (one - i), p, 0, d_i)])
     }
 }
+
+/// A memory without factors, and the same with them before its columns.
+macro_rules! memory {
+    ($memory:ident, [$($column:ident),+], columns $count:literal of $masked:literal, peepholes $peepholes:literal,
+     $of_peepholes:expr) => {
+        impl<P: Peephole> Cell for $memory<P> {
+            type Columns<V: Lanes> = [V; $count];
+            type States<V: Lanes> = [V; 1];
+            type Peepholes<V: Lanes> = P::Weights<V, $peepholes>;
+            const INPUT: &'static [usize] = Masked::<Self>::INPUT;
+            const RECURRENT: &'static [usize] = Masked::<Self>::RECURRENT;
+
+            #[inline(always)]
+            fn forward<V: Lanes>(
+                self,
+                columns: [V; $count],
+                p: Self::Peepholes<V>,
+                [c_before]: [V; 1],
+            ) -> ([V; $count], [V; 1]) {
+                self.remember(c_before.like(1.0), columns, p, c_before)
+            }
+
+            #[inline(always)]
+            fn backward<V: Lanes>(
+                self,
+                columns: [V; $count],
+                p: Self::Peepholes<V>,
+                [c_before]: [V; 1],
+                [c]: [V; 1],
+                [dc]: [V; 1],
+            ) -> ([V; $count], [V; 1]) {
+                self.back(c.like(1.0), columns, p, [c_before, c, dc])
+            }
+
+            #[inline(always)]
+            fn peepholes_backward<V: Lanes>(
+                self,
+                columns: [V; $count],
+                [c_before]: [V; 1],
+                _: [V; 1],
+            ) -> Self::Peepholes<V> {
+                let d = $of_peepholes(columns);
+                Group::from_fn(|at| d[at] * c_before)
+            }
+        }
+
+        impl<P: Peephole> Cell for Masked<$memory<P>> {
+            type Columns<V: Lanes> = [V; $masked];
+            type States<V: Lanes> = [V; 1];
+            type Peepholes<V: Lanes> = P::Weights<V, $peepholes>;
+            const INPUT: &'static [usize] = &[0, 1, 2].split_at($count).0;
+            const RECURRENT: &'static [usize] = Self::INPUT;
+
+            #[inline(always)]
+            fn forward<V: Lanes>(
+                self,
+                [m, $($column),+]: [V; $masked],
+                p: Self::Peepholes<V>,
+                [c_before]: [V; 1],
+            ) -> ([V; $masked], [V; 1]) {
+                let ([$($column),+], c) = self.0.remember(m, [$($column),+], p, c_before);
+                ([m, $($column),+], c)
+            }
+
+            #[inline(always)]
+            fn backward<V: Lanes>(
+                self,
+                [m, $($column),+]: [V; $masked],
+                p: Self::Peepholes<V>,
+                [c_before]: [V; 1],
+                [c]: [V; 1],
+                [dc]: [V; 1],
+            ) -> ([V; $masked], [V; 1]) {
+                let ([$($column),+], d) = self.0.back(m, [$($column),+], p, [c_before, c, dc]);
+                ([m, $($column),+], d)
+            }
+
+            #[inline(always)]
+            fn peepholes_backward<V: Lanes>(
+                self,
+                [_, $($column),+]: [V; $masked],
+                c_before: [V; 1],
+                c: [V; 1],
+            ) -> Self::Peepholes<V> {
+                self.0.peepholes_backward([$($column),+], c_before, c)
+            }
+        }
+    };
+}
+
+memory!(Memory, [i, f, g], columns 3 of 4, peepholes 2, |[i, f, _]: [V; 3]| [i, f]);
+memory!(CoupledMemory, [i, g], columns 2 of 3, peepholes 1, |[i, _]: [V; 2]| [i]);
 
 /// The output of an LSTM. Columns o a, of which the layer writes `a`; from the state c to the state h;
 /// peephole o. What is kept is `o tanh(a)`.

@@ -1,10 +1,11 @@
 //! The steps backward, then the gradients of the weights.
 
-use super::forward::{set, strip, strip_mut, threads};
+use super::forward::{set, strip, strip_mut};
 use super::plan::Plan;
-use super::step::Zone;
+use super::shares::Shares;
+use super::step::{Masks, Zone};
 use super::step_back::{Group, Stage};
-use super::{GROUP, Room, Staged, Tape, inverses};
+use super::{GROUP, Staged, Tape, moments};
 use recurve_kernels::profile::span;
 use recurve_kernels::{
     Element, Errors, Matrix, RowsMut, Sequences, Start, Steps, StripMut, each, product,
@@ -30,9 +31,7 @@ impl<E: Element> Staged<E> {
         {
             let _span = span("steps");
             for t in (0..steps.count()).rev() {
-                self.outputs_back(steps, t, &errors);
-                self.columns_back(steps, t);
-                self.operand_back(batch, t);
+                self.step_back(batch, t, &errors);
             }
         }
         self.finish(steps, &mut errors);
@@ -84,129 +83,56 @@ impl<E: Element> Staged<E> {
         room.sums.fill(E::default());
     }
 
-    /// From the gradients of the states after step `t` to that of the output of the cell, in `d_inner`;
-    /// `d_h` keeps what reaches `h'` past the cell.
-    fn outputs_back(&mut self, steps: &Steps, t: usize, errors: &Errors<'_, E>) {
-        let (plan, tape, room) = (&self.plan, &self.tape, &mut self.room);
-        let (first, alive) = (steps.first_row(t), steps.active(t));
-        let mask = tape.zones[0].get(first * plan.out_row..).unwrap_or(&[]);
-        let zone = Zone::new(plan.zoneout[0], true, mask, plan.out_row);
-        let limit = E::from_f64(plan.projection_clip);
-        let clipped = if tape.projected.is_empty() { None } else { Some(&tape.projected) };
-        for b in 0..alive {
-            let d_h = &mut room.d_h[b * plan.out_row..][..plan.out];
-            let to = if plan.projection {
-                &mut room.d_out[(first + b) * plan.out_row..][..plan.out_row]
-            } else {
-                &mut room.d_inner[b * plan.unit..][..plan.unit]
-            };
-            for ((to, d_h), dy) in to.iter_mut().zip(&*d_h).zip(errors.dy.row(first + b)) {
-                *to = *d_h + *dy;
-            }
-            to[plan.out..].fill(E::default());
-            zone.part(b, &mut to[..plan.out], d_h);
-            if plan.projection_clip.is_finite() {
-                let y = match clipped {
-                    Some(projected) => &projected[(first + b) * plan.out_row..][..plan.out],
-                    None => tape.y.rows().row(first + b),
-                };
-                for (d, y) in to.iter_mut().zip(y) {
-                    if *y >= limit || *y <= -limit {
-                        *d = E::default();
-                    }
-                }
-            }
-        }
-        if plan.projection {
-            let d = &room.d_out[first * plan.out_row..];
-            let d = Matrix::new(d, alive, plan.out, plan.out_row);
-            let mut to = RowsMut::new(&mut room.d_inner, plan.hidden, plan.unit);
-            product(self.engine, d, &self.weights.projection_back, Start::Zero, &mut to);
-        }
-    }
-
-    /// From the gradient of the output of the cell at step `t` to those of the sums, and of `c'`.
-    fn columns_back(&mut self, steps: &Steps, t: usize) {
+    /// Step `t`: from the gradients of the states after it to those of the sums and of the states before it.
+    fn step_back(&mut self, batch: &Sequences<'_, E>, t: usize, errors: &Errors<'_, E>) {
         let (plan, tape, room) = (&self.plan, &mut self.tape, &mut self.room);
-        let Tape { columns, of_input, of_recurrent, inverse, h_in, c_in, c, c_norm, zones, .. } =
-            tape;
-        let Room { d_c, d_gates, d_inner, d_direct, d_kept, d_h, extra, sums, zeros, .. } = room;
-        let (first, alive) = (steps.first_row(t), steps.active(t));
+        let (first, alive) = (batch.steps.first_row(t), batch.steps.active(t));
         let fed = plan.fed_back.len();
-        let mut strips = Group {
-            columns: strip_mut(columns, first, alive, plan.row()),
-            of_input: strip_mut(of_input, first, alive, plan.input_row()),
-            of_recurrent: strip_mut(of_recurrent, first, alive, plan.recurrent_row()),
-            d_c: strip_mut(d_c, 0, alive, plan.unit),
-            d_h: strip_mut(d_h, 0, alive, plan.out_row),
-            d_inner: strip_mut(d_inner, 0, alive, plan.unit),
-            d_direct: strip_mut(d_direct, 0, alive, plan.unit),
-            d_kept: strip_mut(d_kept, 0, alive, plan.unit),
-            extra: strip_mut(extra, 0, alive, fed * plan.unit),
-            d_gates: strip_mut(d_gates, 0, alive, fed * plan.hidden),
+        let zone = |at: usize, stride: usize| {
+            let mask = tape.zones[at].get(first * stride..).unwrap_or(&[]);
+            Zone::new(plan.zoneout[at], true, mask, stride)
         };
-        let mask = zones[1].get(first * plan.unit..).unwrap_or(&[]);
+        // What was clipped is told by what came out, which stands apart where zoneout changed it after.
+        let clipped = match &tape.projected {
+            apart if !apart.is_empty() => strip(apart, first, plan.out_row),
+            _ => strip(tape.y.rows().data(), first, tape.y.rows().stride()),
+        };
         let stage = Stage {
             plan,
             functions: &self.functions,
             weights: &self.weights,
             isa: self.engine.isa(),
-            h_in: strip(h_in, first, plan.out_row),
-            c_in: strip(c_in, first, plan.unit),
-            c: strip(c, first, plan.unit),
-            c_norm: strip(c_norm, first, plan.unit),
-            inverse: strip(inverse, first, inverses(plan)),
-            zone: Zone::new(plan.zoneout[1], true, mask, plan.unit),
-            zeros,
+            dy: strip(errors.dy.data(), first, errors.dy.stride()),
+            clipped,
+            h_in: strip(&tape.h_in, first, plan.out_row),
+            c_in: strip(&tape.c_in, first, plan.unit),
+            c: strip(&tape.c, first, plan.unit),
+            moments: strip(&tape.moments, first, moments(plan)),
+            zones: [zone(0, plan.out_row), zone(1, plan.unit)],
+            resets: batch.resets.get(first..).unwrap_or(&[]),
+            masks: Masks::new(plan, &tape.masks, &tape.mask_of, first),
+            zeros: &room.zeros,
         };
-        let mut sums = StripMut { data: sums, stride: plan.sums() };
-        let groups = (0..alive).step_by(GROUP).map(|begin| {
-            let rows = GROUP.min(alive - begin);
-            (begin, rows, strips.split(rows), sums.split(1).data)
-        });
-        each(threads(self.engine, alive * plan.row()), groups, |(begin, rows, group, sums)| {
-            stage.run(begin, rows, group, sums);
-        });
-    }
-
-    /// From the gradients of the sums of step `t` to those of the states before it.
-    fn operand_back(&mut self, batch: &Sequences<'_, E>, t: usize) {
-        let (plan, tape, room) = (&self.plan, &self.tape, &mut self.room);
-        let (first, alive) = (batch.steps.first_row(t), batch.steps.active(t));
-        let width = plan.recurrent_row();
-        let d = if plan.norm {
-            Matrix::new(&tape.of_recurrent[first * width..], alive, width, width)
-        } else {
-            let place = first * plan.row() + plan.recurrent_columns.start * plan.unit;
-            Matrix::new(&tape.columns[place..], alive, width, plan.row())
+        let mut all = Group {
+            columns: strip_mut(&mut tape.columns, first, alive, plan.row()),
+            of_input: strip_mut(&mut tape.of_input, first, alive, plan.input_row()),
+            of_recurrent: strip_mut(&mut tape.of_recurrent, first, alive, plan.recurrent_row()),
+            d_out: strip_mut(&mut room.d_out, first, alive, plan.out_row),
+            d_c: strip_mut(&mut room.d_c, 0, alive, plan.unit),
+            d_h: strip_mut(&mut room.d_h, 0, alive, plan.out_row),
+            d_inner: strip_mut(&mut room.d_inner, 0, alive, plan.unit),
+            d_direct: strip_mut(&mut room.d_direct, 0, alive, plan.unit),
+            d_kept: strip_mut(&mut room.d_kept, 0, alive, plan.unit),
+            extra: strip_mut(&mut room.extra, 0, alive, fed * plan.unit),
+            d_gates: strip_mut(&mut room.d_gates, 0, alive, fed * plan.hidden),
+            d_operand: strip_mut(&mut room.d_operand, 0, alive, plan.operand_row()),
         };
-        let mut to = RowsMut::new(&mut room.d_operand, plan.operand, plan.operand_row());
-        product(self.engine, d, &self.weights.r_back, Start::Zero, &mut to);
-        let fed = plan.fed_back.len() * plan.hidden;
-        for b in 0..alive {
-            let row = first + b;
-            let d = &room.d_operand[b * plan.operand_row()..][..plan.operand];
-            let (d, d_gates) = d.split_at(plan.out);
-            let d_h = &mut room.d_h[b * plan.out_row..][..plan.out];
-            let gates = &mut room.d_gates[b * fed..][..fed];
-            gates.copy_from_slice(d_gates);
-            if batch.resets.get(row) == Some(&true) {
-                d_h.fill(E::default());
-                gates.fill(E::default());
-                if plan.has_c {
-                    room.d_c[b * plan.unit..][..plan.unit].fill(E::default());
-                }
-            } else if tape.masks.is_empty() {
-                for (to, d) in d_h.iter_mut().zip(d) {
-                    *to = *to + *d;
-                }
-            } else {
-                let mask = &tape.masks[tape.mask_of[row] * plan.out_row..];
-                for ((to, d), mask) in d_h.iter_mut().zip(d).zip(mask) {
-                    *to = *to + *d * *mask;
-                }
-            }
-        }
+        let mut sums = StripMut { data: &mut room.sums, stride: plan.sums() };
+        let shares = Shares::new(self.engine, plan, alive);
+        let split = |rows: usize| (all.split(rows), sums.split(rows.div_ceil(GROUP)));
+        each(shares.threads, shares.all(split), |(begin, rows, (own, sums))| {
+            stage.run(shares.engine, (begin, rows), own, sums);
+        });
     }
 
     /// Writes the gradients of the initial states.
@@ -228,11 +154,11 @@ impl<E: Element> Staged<E> {
         let rows = batch.steps.rows();
         // d_w = d_sumsᵀ x, and d_r alike.
         room.packed.pack(engine, Matrix::new(batch.x.data(), rows, plan.input, batch.x.stride()));
-        room.product.resize(plan.input_row() * plan.input);
         let d = of_input(plan, tape, rows).transposed();
-        let mut to = RowsMut::new(&mut room.product, plan.input, plan.input);
-        product(engine, d, &room.packed, Start::Zero, &mut to);
-        self.weights.write_input(plan, &room.product, gradients);
+        self.weights.write_input(plan, &mut room.product, gradients, |to| {
+            let mut to = RowsMut::new(to, plan.input, plan.input);
+            product(engine, d, &room.packed, Start::Zero, &mut to);
+        });
 
         let operand = if tape.operand.is_empty() {
             Matrix::new(&tape.h_in, rows, plan.operand, plan.out_row)
@@ -240,7 +166,6 @@ impl<E: Element> Staged<E> {
             Matrix::new(&tape.operand, rows, plan.operand, plan.operand_row())
         };
         room.packed.pack(engine, operand);
-        room.product.resize(plan.recurrent_row() * plan.operand);
         let width = plan.recurrent_row();
         let d = if plan.norm {
             Matrix::new(&tape.of_recurrent, rows, width, width)
@@ -248,9 +173,10 @@ impl<E: Element> Staged<E> {
             let place = plan.recurrent_columns.start * plan.unit;
             Matrix::new(&tape.columns[place..], rows, width, plan.row())
         };
-        let mut to = RowsMut::new(&mut room.product, plan.operand, plan.operand);
-        product(engine, d.transposed(), &room.packed, Start::Zero, &mut to);
-        self.weights.write_recurrent(plan, &room.product, gradients);
+        self.weights.write_recurrent(plan, &mut room.product, gradients, |to| {
+            let mut to = RowsMut::new(to, plan.operand, plan.operand);
+            product(engine, d.transposed(), &room.packed, Start::Zero, &mut to);
+        });
 
         if plan.projection {
             room.packed.pack(engine, Matrix::new(&tape.inner, rows, plan.hidden, plan.unit));

@@ -1,9 +1,10 @@
 //! The steps forward.
 
-use super::norm::{Grid, Normalise};
+use super::norm::{Grid, Moments};
 use super::plan::Plan;
-use super::step::{Group, Stage, Zone};
-use super::{GROUP, Numbering, Staged, Tape, inverses};
+use super::shares::Shares;
+use super::step::{Group, Masks, Stage, Zone};
+use super::{Numbering, Staged, Tape, moments};
 use crate::layers::Mode;
 use crate::layers::dropout::{Factors, Kind};
 use recurve_kernels::profile::span;
@@ -64,12 +65,7 @@ impl<E: Element> Staged<E> {
             }
             let _span = span("steps");
             for t in times {
-                self.enter(batch, t);
-                self.recurrent_product(steps, t);
-                self.columns(steps, t);
-                if self.plan.projection {
-                    self.project(steps, t);
-                }
+                self.step(batch, t);
             }
         }
         self.leave(steps, last);
@@ -82,15 +78,14 @@ impl<E: Element> Staged<E> {
         let train = mode != Mode::Infer;
         let most = chunk(plan, steps).min(steps.count());
         let rows = if train { steps.rows() } else { steps.first_row(most) };
-        let of_c = |yes: bool| if yes && plan.has_c { rows * plan.unit } else { 0 };
+        let of_c = if plan.has_c { rows * plan.unit } else { 0 };
         tape.columns.resize(rows * plan.row());
         tape.of_input.resize(if plan.norm { rows * plan.input_row() } else { 0 });
         tape.of_recurrent.resize(if plan.norm { rows * plan.recurrent_row() } else { 0 });
-        tape.inverse.resize(if plan.norm { rows * inverses(plan) } else { 0 });
+        tape.moments.resize(if plan.norm { rows * moments(plan) } else { 0 });
         tape.h_in.resize(rows * plan.out_row);
-        tape.c_in.resize(of_c(true));
-        tape.c.resize(of_c(true));
-        tape.c_norm.resize(of_c(plan.norm));
+        tape.c_in.resize(of_c);
+        tape.c.resize(of_c);
         let plain = plan.is_plain_operand() || !train && plan.fed_back.is_empty();
         tape.operand.resize(if plain { 0 } else { rows * plan.operand_row() });
         tape.inner.resize(if plan.projection { rows * plan.unit } else { 0 });
@@ -159,7 +154,8 @@ impl<E: Element> Staged<E> {
         }
     }
 
-    /// `w x + b` of the steps of a chunk, normalised where they are to be; and factors of candidates.
+    /// `w x + b` of the steps of a chunk, or `w x` and its moments where it is to be normalised; and factors of
+    /// candidates.
     fn input_product(
         &mut self,
         batch: &Sequences<'_, E>,
@@ -194,9 +190,13 @@ impl<E: Element> Staged<E> {
             }
             _ => None,
         };
+        // The argument of an output is written when it is known.
+        let known = row - if plan.output_column.is_some() { plan.unit } else { 0 };
         let others = |columns: &mut [E], at: usize| {
-            columns[..places.start].copy_from_slice(&bias[..places.start]);
-            columns[places.end..].copy_from_slice(&bias[places.end..]);
+            if !plan.norm {
+                columns[..places.start].copy_from_slice(&bias[..places.start]);
+                columns[places.end..known].copy_from_slice(&bias[places.end..known]);
+            }
             if plan.factors {
                 let factors = &mut columns[..plan.unit];
                 match &numbers {
@@ -212,132 +212,37 @@ impl<E: Element> Staged<E> {
             return;
         }
         let threads = self.engine.threads_over(rows * row);
-        let (isa, grid) = (self.engine.isa(), grid(plan));
         let columns = &mut tape.columns[first * row..(first + rows) * row];
-        if !plan.norm {
-            let pieces = columns.chunks_mut(row * ROWS).enumerate();
-            return each(threads, pieces, |(piece, columns)| {
-                for (at, columns) in columns.chunks_exact_mut(row).enumerate() {
-                    others(columns, piece * ROWS + at);
+        let pieces = columns.chunks_mut(row * ROWS).enumerate();
+        each(threads, pieces, |(piece, columns)| {
+            for (at, columns) in columns.chunks_exact_mut(row).enumerate() {
+                others(columns, piece * ROWS + at);
+            }
+        });
+        if plan.norm {
+            let (width, count) = (plan.input_row(), moments(plan));
+            let sums = tape.of_input[first * width..].chunks(width * ROWS);
+            let to = tape.moments[first * count..(first + rows) * count].chunks_mut(count * ROWS);
+            let (isa, grid, parts) = (self.engine.isa(), grid(plan), &plan.input_parts[..]);
+            each(threads, sums.zip(to), |(sums, to)| {
+                for (row, to) in sums.chunks_exact(width).zip(to.chunks_exact_mut(count)) {
+                    isa.run(Moments { grid, parts, row, to });
                 }
             });
         }
-        let sums = &mut tape.of_input[first * plan.input_row()..];
-        let inverse = &mut tape.inverse[first * inverses(plan)..];
-        let pieces = columns
-            .chunks_mut(row * ROWS)
-            .zip(sums.chunks_mut(plan.input_row() * ROWS))
-            .zip(inverse.chunks_mut(inverses(plan) * ROWS));
-        each(threads, pieces.enumerate(), |(piece, ((columns, sums), inverse))| {
-            let rows = columns.chunks_exact_mut(row).zip(sums.chunks_exact_mut(plan.input_row()));
-            let rows = rows.zip(inverse.chunks_exact_mut(inverses(plan)));
-            for (at, ((columns, sums), inverse)) in rows.enumerate() {
-                others(columns, piece * ROWS + at);
-                let (parts, gain) = (&plan.input_parts[..], &weights.gain_input[..]);
-                let inverse = &mut inverse[..parts.len()];
-                let to = &mut columns[places.clone()];
-                let bias = Some(&bias[places.clone()]);
-                isa.run(Normalise { grid, parts, row: sums, inverse, gain, bias, to });
-            }
-        });
     }
 
-    /// The states before step `t`, and the operand of the recurrent product.
-    fn enter(&mut self, batch: &Sequences<'_, E>, t: usize) {
-        let (plan, tape, room) = (&self.plan, &mut self.tape, &self.room);
-        let (row, alive) = (batch.steps.first_row(t), batch.steps.active(t));
-        let first = row - self.base;
-        let fed = plan.fed_back.len() * plan.hidden;
-        let mut h_in = strip_mut(&mut tape.h_in, first, alive, plan.out_row);
-        let mut c_in = strip_mut(&mut tape.c_in, first, alive, plan.unit);
-        let mut operand = strip_mut(&mut tape.operand, first, alive, plan.operand_row());
-        let (masks, mask_of) = (&tape.masks, &tape.mask_of);
-        for b in 0..alive {
-            let reset = batch.resets.get(row + b) == Some(&true);
-            let copy = |to: &mut [E], from: &[E]| {
-                if reset {
-                    to.fill(E::default());
-                } else {
-                    to.copy_from_slice(&from[..to.len()]);
-                }
-            };
-            let h = h_in.split(1).data;
-            copy(h, &room.h[b * plan.out_row..]);
-            if plan.has_c {
-                copy(c_in.split(1).data, &room.c[b * plan.unit..]);
-            }
-            let operand = operand.split(1).data;
-            if !operand.is_empty() {
-                let (of_h, rest) = operand.split_at_mut(plan.out);
-                if masks.is_empty() {
-                    of_h.copy_from_slice(&h[..plan.out]);
-                } else {
-                    let mask = &masks[mask_of[first + b] * plan.out_row..];
-                    for ((to, h), mask) in of_h.iter_mut().zip(&*h).zip(mask) {
-                        *to = *h * *mask;
-                    }
-                }
-                copy(&mut rest[..fed], &room.gates[b * fed..]);
-            }
-        }
-    }
-
-    fn recurrent_product(&mut self, steps: &Steps, t: usize) {
-        let (plan, tape) = (&self.plan, &mut self.tape);
-        let (first, alive) = (steps.first_row(t) - self.base, steps.active(t));
-        let operand = if tape.operand.is_empty() {
-            Matrix::new(&tape.h_in[first * plan.out_row..], alive, plan.operand, plan.out_row)
-        } else {
-            let row = plan.operand_row();
-            Matrix::new(&tape.operand[first * row..], alive, plan.operand, row)
-        };
-        let width = plan.recurrent_row();
-        if plan.norm {
-            let to = &mut tape.of_recurrent[first * width..(first + alive) * width];
-            product(
-                self.engine,
-                operand,
-                &self.weights.r,
-                Start::Zero,
-                &mut RowsMut::new(to, width, width),
-            );
-        } else {
-            let place = first * plan.row() + plan.recurrent_columns.start * plan.unit;
-            let to = &mut tape.columns[place..(first + alive) * plan.row()];
-            let mut to = RowsMut::new(to, width, plan.row());
-            product(self.engine, operand, &self.weights.r, Start::Sums, &mut to);
-        }
-    }
-
-    /// From the sums of step `t` to its states, group by group.
-    fn columns(&mut self, steps: &Steps, t: usize) {
+    /// Step `t`: every sequence by itself, those of a thread together.
+    fn step(&mut self, batch: &Sequences<'_, E>, t: usize) {
         let (plan, tape, room) = (&self.plan, &mut self.tape, &mut self.room);
-        let Tape { columns, of_recurrent, inverse, h_in, c_in, c, c_norm, inner, y, zones, .. } =
-            tape;
-        let (row, alive) = (steps.first_row(t), steps.active(t));
-        let (first, stride) = (row - self.base, y.rows().stride());
-        let mut strips = Group {
-            columns: strip_mut(columns, first, alive, plan.row()),
-            of_recurrent: strip_mut(of_recurrent, first, alive, plan.recurrent_row()),
-            inverse: strip_mut(inverse, first, alive, inverses(plan)),
-            c: strip_mut(c, first, alive, plan.unit),
-            c_norm: strip_mut(c_norm, first, alive, plan.unit),
-            h: if plan.projection {
-                strip_mut(inner, first, alive, plan.unit)
-            } else {
-                strip_mut(y.data_mut(), row, alive, stride)
-            },
-            next_c: strip_mut(&mut room.c, 0, alive, plan.unit),
-            next_h: strip_mut(&mut room.h, 0, alive, plan.out_row),
-            next_gates: strip_mut(&mut room.gates, 0, alive, plan.fed_back.len() * plan.hidden),
-        };
+        let (row, alive) = (batch.steps.first_row(t), batch.steps.active(t));
+        let (first, stride) = (row - self.base, tape.y.rows().stride());
+        let Tape { zones, masks, mask_of, .. } = tape;
         let stage = Stage {
             plan,
             functions: &self.functions,
             weights: &self.weights,
             isa: self.engine.isa(),
-            h_in: strip(h_in, first, plan.out_row),
-            c_in: strip(c_in, first, plan.unit),
             zones: [
                 Zone::new(
                     plan.zoneout[0],
@@ -352,48 +257,33 @@ impl<E: Element> Staged<E> {
                     plan.unit,
                 ),
             ],
+            resets: batch.resets.get(row..).unwrap_or(&[]),
+            masks: Masks::new(plan, masks, mask_of, first),
             zeros: &room.zeros,
         };
-        let groups = (0..alive).step_by(GROUP).map(|begin| {
-            let rows = GROUP.min(alive - begin);
-            (begin, rows, strips.split(rows))
+        let y = strip_mut(tape.y.data_mut(), row, alive, stride);
+        let inner = strip_mut(&mut tape.inner, first, alive, plan.unit);
+        let (h, y) = if plan.projection { (inner, y) } else { (y, inner) };
+        let mut all = Group {
+            h_in: strip_mut(&mut tape.h_in, first, alive, plan.out_row),
+            c_in: strip_mut(&mut tape.c_in, first, alive, plan.unit),
+            operand: strip_mut(&mut tape.operand, first, alive, plan.operand_row()),
+            columns: strip_mut(&mut tape.columns, first, alive, plan.row()),
+            of_input: strip_mut(&mut tape.of_input, first, alive, plan.input_row()),
+            of_recurrent: strip_mut(&mut tape.of_recurrent, first, alive, plan.recurrent_row()),
+            moments: strip_mut(&mut tape.moments, first, alive, moments(plan)),
+            c: strip_mut(&mut tape.c, first, alive, plan.unit),
+            h,
+            y,
+            projected: strip_mut(&mut tape.projected, first, alive, plan.out_row),
+            next_c: strip_mut(&mut room.c, 0, alive, plan.unit),
+            next_h: strip_mut(&mut room.h, 0, alive, plan.out_row),
+            next_gates: strip_mut(&mut room.gates, 0, alive, plan.fed_back.len() * plan.hidden),
+        };
+        let shares = Shares::new(self.engine, plan, alive);
+        each(shares.threads, shares.all(|rows| all.split(rows)), |(begin, rows, own)| {
+            stage.run(shares.engine, begin, rows, own);
         });
-        each(threads(self.engine, alive * plan.row()), groups, |(begin, rows, group)| {
-            stage.run(begin, rows, group);
-        });
-    }
-
-    /// `h = w_p (o∘tanh(c))`, clipped and mixed.
-    fn project(&mut self, steps: &Steps, t: usize) {
-        let (plan, tape, room) = (&self.plan, &mut self.tape, &mut self.room);
-        let (row, alive) = (steps.first_row(t), steps.active(t));
-        let (first, stride) = (row - self.base, tape.y.rows().stride());
-        let inner = Matrix::new(&tape.inner[first * plan.unit..], alive, plan.hidden, plan.unit);
-        let y = &mut tape.y.data_mut()[row * stride..(row + alive) * stride];
-        let mut to = RowsMut::new(&mut *y, plan.out, stride);
-        product(self.engine, inner, &self.weights.projection, Start::Zero, &mut to);
-        let mask = tape.zones[0].get(first * plan.out_row..).unwrap_or(&[]);
-        let zone = Zone::new(plan.zoneout[0], self.kept, mask, plan.out_row);
-        let limit = E::from_f64(plan.projection_clip);
-        for (b, y) in y.chunks_exact_mut(stride).enumerate() {
-            let row = (first + b) * plan.out_row;
-            if plan.projection_clip.is_finite() {
-                for y in &mut y[..plan.out] {
-                    *y = if *y > limit {
-                        limit
-                    } else if *y < -limit {
-                        -limit
-                    } else {
-                        *y
-                    };
-                }
-            }
-            if !tape.projected.is_empty() {
-                tape.projected[row..][..plan.out].copy_from_slice(&y[..plan.out]);
-            }
-            zone.mix(b, &tape.h_in[row..][..plan.out], &mut y[..plan.out]);
-            room.h[b * plan.out_row..][..plan.out].copy_from_slice(&y[..plan.out]);
-        }
     }
 
     fn leave(&self, steps: &Steps, last: [&mut [E]; 2]) {

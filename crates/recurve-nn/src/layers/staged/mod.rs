@@ -8,20 +8,21 @@
 //! ```text
 //! enter     h', c' after resets; the operand of the recurrent product: h' with units dropped, gates fed back
 //! product   the sums of r
-//! columns   normalise them, add them to those of w; the cell; clip and normalise c; zoneout of c
+//! columns   normalise them and those of w, add them; the cell; clip and normalise c; zoneout of c
 //! project   h = w_p (o∘tanh(c)), clipped
 //! leave     zoneout of h
 //! ```
 //!
 //! The input products of some steps are formed before them and all gradients of weights after the last, each
-//! as one product. A pass that nothing is kept of goes through the same memory again and again. What a stage
-//! does to a sequence depends on that sequence alone, and sums over sequences are formed in groups of a fixed
-//! size: threads change no bit.
+//! as one product. A pass that nothing is kept of goes through the same memory again and again. What a step
+//! does to a sequence depends on that sequence alone, so a thread takes some sequences through all of its stages;
+//! sums over sequences are formed in groups of a fixed size. Threads change no bit.
 
 mod backward;
 mod forward;
 mod norm;
 mod plan;
+mod shares;
 mod step;
 mod step_back;
 mod weights;
@@ -74,19 +75,18 @@ pub(crate) struct Staged<E: Element> {
 /// What is kept of a forward pass, one row per row of the steps unless said.
 struct Tape<E: Element> {
     columns: Buffer<E>,
-    /// Normalised sums of the products, in whose place their gradients come; and what they were
-    /// multiplied by.
+    /// Sums of the products that are normalised, in whose place their gradients come; and the moments of
+    /// their parts, then those of `c`.
     of_input: Buffer<E>,
     of_recurrent: Buffer<E>,
-    inverse: Buffer<E>,
+    moments: Buffer<E>,
     /// `h'` and `c'` of each step, after resets.
     h_in: Buffer<E>,
     c_in: Buffer<E>,
     /// The operand of the recurrent product, where it is not `h'`.
     operand: Buffer<E>,
-    /// `c` before zoneout; normalised; the output before its projection, and after it, before zoneout.
+    /// `c` before zoneout; the output before its projection, and after it, before zoneout.
     c: Buffer<E>,
-    c_norm: Buffer<E>,
     inner: Buffer<E>,
     projected: Buffer<E>,
     y: Flow<E>,
@@ -159,12 +159,11 @@ impl<E: Element> Staged<E> {
                 columns: buffer(),
                 of_input: buffer(),
                 of_recurrent: buffer(),
-                inverse: buffer(),
+                moments: buffer(),
                 h_in: buffer(),
                 c_in: buffer(),
                 operand: buffer(),
                 c: buffer(),
-                c_norm: buffer(),
                 inner: buffer(),
                 projected: buffer(),
                 y: Flow::padded(engine, plan.out),
@@ -185,7 +184,7 @@ impl<E: Element> Staged<E> {
     }
 }
 
-/// Numbers of `inverse` of a row.
-fn inverses(plan: &Plan) -> usize {
-    plan.input_parts.len() + plan.recurrent_parts.len() + 1
+/// Numbers of `moments` of a row.
+fn moments(plan: &Plan) -> usize {
+    (plan.input_parts.len() + plan.recurrent_parts.len() + 1) * norm::MOMENTS
 }

@@ -6,32 +6,56 @@ use std::ops::Range;
 /// Added to the variance, as in most implementations.
 const EPSILON: f64 = 1e-5;
 
-/// Sums side by side: as many as hide how long an addition takes.
-const LANES: usize = 64;
+/// One part, of one column.
+pub(super) const WHOLE: [Range<usize>; 1] = [Range { start: 0, end: 1 }];
 
-/// `Σ f(at)` over numbers, in an order that does not depend on the instruction set.
-#[inline(always)]
-fn sum<E: Element, const N: usize>(of: [&[E]; N], f: impl Fn([E; N]) -> E) -> E {
-    let mut sums = [E::default(); LANES];
-    let len = of[0].len();
-    let whole = len / LANES * LANES;
-    for at in (0..whole).step_by(LANES) {
-        let of = of.map(|of| &of[at..at + LANES]);
-        for lane in 0..LANES {
-            sums[lane] = sums[lane] + f(of.map(|of| of[lane]));
+/// Sums side by side: as many as hide how long an addition takes.
+const LANES: usize = 32;
+
+/// `M` sums over numbers, in an order that does not depend on the instruction set.
+struct Sums<E, const M: usize>([[E; LANES]; M]);
+
+impl<E: Element, const M: usize> Sums<E, M> {
+    #[inline(always)]
+    fn new() -> Self {
+        Self([[E::default(); LANES]; M])
+    }
+
+    /// Adds what `f` makes of each place of `of`.
+    #[inline(always)]
+    fn add<const N: usize>(&mut self, of: [&[E]; N], f: impl Fn([E; N]) -> [E; M]) {
+        let len = of[0].len();
+        let whole = len / LANES * LANES;
+        for at in (0..whole).step_by(LANES) {
+            let of = of.map(|of| &of[at..at + LANES]);
+            for lane in 0..LANES {
+                let terms = f(of.map(|of| of[lane]));
+                for (sums, term) in self.0.iter_mut().zip(terms) {
+                    sums[lane] = sums[lane] + term;
+                }
+            }
+        }
+        for at in whole..len {
+            let terms = f(of.map(|of| of[at]));
+            for (sums, term) in self.0.iter_mut().zip(terms) {
+                sums[at - whole] = sums[at - whole] + term;
+            }
         }
     }
-    for at in whole..len {
-        sums[at - whole] = sums[at - whole] + f(of.map(|of| of[at]));
+
+    #[inline(always)]
+    fn all(self) -> [E; M] {
+        self.0.map(|mut sums| {
+            let mut half = LANES / 2;
+            while half > 0 {
+                for lane in 0..half {
+                    sums[lane] = sums[lane] + sums[half + lane];
+                }
+                half /= 2;
+            }
+            sums[0]
+        })
     }
-    let mut half = LANES / 2;
-    while half > 0 {
-        for lane in 0..half {
-            sums[lane] = sums[lane] + sums[half + lane];
-        }
-        half /= 2;
-    }
-    sums[0]
 }
 
 /// Where the units of columns are in a row: `hidden` of every `unit` numbers.
@@ -48,57 +72,91 @@ impl Grid {
     }
 }
 
-/// Normalises a row in place, each part by itself, and adds it, times the gain, to what `to` holds or to
-/// the bias; `inverse` receives what each part was multiplied by.
-pub(super) struct Normalise<'a, E> {
+/// Numbers that are kept of each part: its mean, and what it is multiplied by.
+pub(super) const MOMENTS: usize = 2;
+
+/// Finds the mean of each part of a row, and the inverse of its deviation.
+///
+/// In one pass, over distances from the first number of the part: its own distance from the mean is at most
+/// `√n` deviations, so at most `n` roundings of the variance are lost in the difference at the end.
+pub(super) struct Moments<'a, E> {
     pub(super) grid: Grid,
     pub(super) parts: &'a [Range<usize>],
-    pub(super) row: &'a mut [E],
-    pub(super) inverse: &'a mut [E],
-    pub(super) gain: &'a [E],
-    pub(super) bias: Option<&'a [E]>,
+    pub(super) row: &'a [E],
     pub(super) to: &'a mut [E],
 }
 
-impl<E: Element> Loops for Normalise<'_, E> {
+impl<E: Element> Loops for Moments<'_, E> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        let Self { grid, parts, row, inverse, gain, bias, to } = self;
-        for (part, inverse) in parts.iter().zip(inverse) {
+        let Self { grid, parts, row, to } = self;
+        for (part, to) in parts.iter().zip(to.chunks_exact_mut(MOMENTS)) {
             let scale = E::from_f64(1.0 / (part.len() * grid.hidden) as f64);
-            let mut mean = E::default();
+            let near = row[part.start * grid.unit];
+            let mut sums = Sums::new();
             for own in grid.columns(part) {
-                mean = mean + sum([&row[own]], |[x]| x);
+                sums.add([&row[own]], |[x]| [x - near, (x - near) * (x - near)]);
             }
-            mean = mean * scale;
-            let mut variance = E::default();
-            for own in grid.columns(part) {
-                variance = variance + sum([&row[own]], |[x]| (x - mean) * (x - mean));
-            }
-            let variance = (variance * scale).to_f64();
-            *inverse = E::from_f64(1.0 / (variance + EPSILON).sqrt());
-            for own in grid.columns(part) {
-                let whole = own.start..own.start + grid.unit;
-                let (row, gain, to) = (&mut row[own.clone()], &gain[own], &mut to[whole.clone()]);
-                match bias {
-                    Some(bias) => {
-                        let bias = &bias[whole];
-                        for (((x, gain), to), bias) in
-                            row.iter_mut().zip(gain).zip(&mut *to).zip(bias)
-                        {
-                            *x = (*x - mean) * *inverse;
-                            *to = *bias + *gain * *x;
-                        }
-                        to[grid.hidden..].copy_from_slice(&bias[grid.hidden..]);
-                    }
-                    None => {
-                        for ((x, gain), to) in row.iter_mut().zip(gain).zip(to) {
-                            *x = (*x - mean) * *inverse;
-                            *to = *to + *gain * *x;
-                        }
-                    }
+            let [mean, square] = sums.all().map(|sum| sum * scale);
+            let variance = (square - mean * mean).to_f64().max(0.0);
+            to.copy_from_slice(&[near + mean, E::from_f64(1.0 / (variance + EPSILON).sqrt())]);
+        }
+    }
+}
+
+/// A row that is normalised where it is read.
+#[derive(Clone, Copy)]
+pub(super) struct Normal<'a, E> {
+    pub(super) parts: &'a [Range<usize>],
+    pub(super) row: &'a [E],
+    pub(super) moments: &'a [E],
+    pub(super) gain: &'a [E],
+    /// The column of the sum that its first column is added to.
+    pub(super) first: usize,
+}
+
+impl<'a, E: Element> Normal<'a, E> {
+    /// What is added to a column of the sum: values, gains, mean and inverse.
+    #[inline(always)]
+    fn column(&self, grid: Grid, column: usize) -> Option<(&'a [E], &'a [E], [E; MOMENTS])> {
+        let column = column.checked_sub(self.first)?;
+        let part = self.parts.iter().position(|part| part.contains(&column))?;
+        let own = column * grid.unit..column * grid.unit + grid.hidden;
+        let moments = [self.moments[part * MOMENTS], self.moments[part * MOMENTS + 1]];
+        Some((&self.row[own.clone()], &self.gain[own], moments))
+    }
+}
+
+/// `to = bias + Σ gain ∘ normalised`, of the columns that anything is added to.
+pub(super) struct AddNormal<'a, E, const N: usize> {
+    pub(super) grid: Grid,
+    pub(super) bias: &'a [E],
+    pub(super) rows: [Normal<'a, E>; N],
+    pub(super) to: &'a mut [E],
+}
+
+impl<E: Element, const N: usize> Loops for AddNormal<'_, E, N> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Self { grid, bias, rows, to } = self;
+        let columns = to.chunks_exact_mut(grid.unit).zip(bias.chunks_exact(grid.unit));
+        for (column, (to, bias)) in columns.enumerate() {
+            let mut own = rows.iter().filter_map(|row| row.column(grid, column));
+            let Some((x, gain, [mean, inverse])) = own.next() else { continue };
+            let (to, beyond) = to.split_at_mut(grid.hidden);
+            beyond.copy_from_slice(&bias[grid.hidden..]);
+            let values = to.iter_mut().zip(bias).zip(x.iter().zip(gain));
+            let Some((y, gain_y, [mean_y, inverse_y])) = own.next() else {
+                for ((to, bias), (x, gain)) in values {
+                    *to = *bias + *gain * ((*x - mean) * inverse);
                 }
+                continue;
+            };
+            for (((to, bias), (x, gain)), (y, gain_y)) in values.zip(y.iter().zip(gain_y)) {
+                let of_x = *bias + *gain * ((*x - mean) * inverse);
+                *to = of_x + *gain_y * ((*y - mean_y) * inverse_y);
             }
         }
     }
@@ -137,40 +195,43 @@ impl<E: Element> Loops for AddScaled<'_, E> {
     }
 }
 
-/// The reverse of [`Normalise`] and [`AddScaled`]: from the gradient `d` of the scaled row, that of the row
-/// before it was normalised, in place of the normalised row. Adds to the gradient of the gain.
-pub(super) struct NormaliseBackward<'a, E> {
+/// The reverse of [`AddNormal`] for one row: from the gradient `d` of what was added, that of the row, in its
+/// place. Adds to the gradient of the gain.
+pub(super) struct NormalBackward<'a, E> {
     pub(super) grid: Grid,
     pub(super) parts: &'a [Range<usize>],
     pub(super) gain: &'a [E],
     pub(super) d: &'a [E],
     pub(super) row: &'a mut [E],
-    pub(super) inverse: &'a [E],
+    pub(super) moments: &'a [E],
     pub(super) d_gain: &'a mut [E],
 }
 
-impl<E: Element> Loops for NormaliseBackward<'_, E> {
+impl<E: Element> Loops for NormalBackward<'_, E> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        let Self { grid, parts, gain, d, row, inverse, d_gain } = self;
-        for (part, inverse) in parts.iter().zip(inverse) {
+        let Self { grid, parts, gain, d, row, moments, d_gain } = self;
+        for (part, moments) in parts.iter().zip(moments.chunks_exact(MOMENTS)) {
+            let (of_row, inverse) = (moments[0], moments[1]);
             let scale = E::from_f64(1.0 / (part.len() * grid.hidden) as f64);
-            let (mut mean, mut along) = (E::default(), E::default());
+            let mut sums = Sums::new();
             for own in grid.columns(part) {
                 let (d, gain, row) = (&d[own.clone()], &gain[own.clone()], &row[own.clone()]);
-                mean = mean + sum([d, gain], |[d, gain]| d * gain);
-                along = along + sum([d, gain, row], |[d, gain, x]| d * gain * x);
-                for ((to, d), x) in d_gain[own].iter_mut().zip(d).zip(row) {
-                    *to = *to + *d * *x;
+                let to = &mut d_gain[own];
+                for ((to, d), x) in to.iter_mut().zip(d).zip(row) {
+                    *to = *to + *d * ((*x - of_row) * inverse);
                 }
+                sums.add([d, gain, row], |[d, gain, x]| {
+                    [d * gain, d * gain * ((x - of_row) * inverse)]
+                });
             }
-            let (mean, along) = (mean * scale, along * scale);
+            let [mean, along] = sums.all().map(|sum| sum * scale);
             for own in grid.columns(part) {
-                for ((x, d), gain) in
-                    row[own.clone()].iter_mut().zip(&d[own.clone()]).zip(&gain[own])
-                {
-                    *x = (*d * *gain - mean - *x * along) * *inverse;
+                let (d, gain) = (&d[own.clone()], &gain[own.clone()]);
+                for ((x, d), gain) in row[own].iter_mut().zip(d).zip(gain) {
+                    let normal = (*x - of_row) * inverse;
+                    *x = (*d * *gain - mean - normal * along) * inverse;
                 }
             }
         }

@@ -2,8 +2,8 @@
 
 use crate::cells;
 use crate::description::{CellKind, Recurrent};
-use recurve_cell::staged::{CoupledMemory, MaskedGru, Memory, Output};
-use recurve_cell::{Sees, Sightless};
+use recurve_cell::staged::{CoupledMemory, Masked, MaskedGru, Memory, Output};
+use recurve_cell::{Cell, Sees, Sightless};
 use recurve_kernels::{CellKernels, Element, Engine, Isa, Precision};
 use std::ops::Range;
 
@@ -68,27 +68,37 @@ fn is_lstm(cell: CellKind) -> bool {
 }
 
 impl<E: Element> Functions<E> {
+    /// An LSTM in two parts, its memory with factors of candidates or without.
+    fn apart<M: Cell, O: Cell>(memory: M, masked: bool, output: O, isa: Isa) -> Self
+    where
+        Masked<M>: Cell,
+    {
+        let main = if masked {
+            CellKernels::of(Masked(memory), isa)
+        } else {
+            CellKernels::of(memory, isa)
+        };
+        Self { main, output: Some(CellKernels::of(output, isa)) }
+    }
+
     pub(super) fn new(stack: &Recurrent, isa: Isa) -> Self {
         let clip = stack.clip_state.unwrap_or(f64::INFINITY);
         let cut = is_cut(stack);
-        let apart = |main, output| Self { main, output: Some(output) };
+        let masked = stack.candidate_dropout > 0.0;
         match stack.cell {
-            CellKind::Lstm if cut => apart(
-                CellKernels::of(Memory { peephole: Sightless, clip }, isa),
-                CellKernels::of(Output(Sightless), isa),
-            ),
-            CellKind::LstmPeephole if cut => apart(
-                CellKernels::of(Memory { peephole: Sees, clip }, isa),
-                CellKernels::of(Output(Sees), isa),
-            ),
-            CellKind::LstmCoupled if cut => apart(
-                CellKernels::of(CoupledMemory { peephole: Sightless, clip }, isa),
-                CellKernels::of(Output(Sightless), isa),
-            ),
-            CellKind::LstmCoupledPeephole if cut => apart(
-                CellKernels::of(CoupledMemory { peephole: Sees, clip }, isa),
-                CellKernels::of(Output(Sees), isa),
-            ),
+            CellKind::Lstm if cut => {
+                Self::apart(Memory { peephole: Sightless, clip }, masked, Output(Sightless), isa)
+            }
+            CellKind::LstmPeephole if cut => {
+                Self::apart(Memory { peephole: Sees, clip }, masked, Output(Sees), isa)
+            }
+            CellKind::LstmCoupled if cut => {
+                let memory = CoupledMemory { peephole: Sightless, clip };
+                Self::apart(memory, masked, Output(Sightless), isa)
+            }
+            CellKind::LstmCoupledPeephole if cut => {
+                Self::apart(CoupledMemory { peephole: Sees, clip }, masked, Output(Sees), isa)
+            }
             CellKind::Gru if stack.candidate_dropout > 0.0 => {
                 Self { main: CellKernels::of(MaskedGru, isa), output: None }
             }
@@ -108,13 +118,13 @@ impl Plan {
         let hidden = stack.hidden;
         let engine = engine.with_precision(Precision::Full);
         let out = stack.projection.unwrap_or(hidden);
-        let factors = functions.output.is_some() || main.columns() > cells::sizes(stack).columns;
+        let factors = stack.candidate_dropout > 0.0;
         // The memory's own columns, and the gate and the argument of an output.
         let count = main.columns() + if functions.output.is_some() { 2 } else { 0 };
         let first = usize::from(factors);
         let (input_gates, recurrent_gates): (&[usize], &[usize]) =
-            match (functions.output.is_some(), main.columns()) {
-                (true, 4) => (&[0, 1, 2, 3], &[0, 1, 2, 3]),
+            match (functions.output.is_some(), main.columns() - first) {
+                (true, 3) => (&[0, 1, 2, 3], &[0, 1, 2, 3]),
                 (true, _) => (&[0, 1, 2], &[0, 1, 2]),
                 (false, _) => (main.input_order(), main.recurrent_order()),
             };

@@ -1,11 +1,14 @@
-//! A group of sequences at one step forward: from the sums of the products to the states.
+//! Some sequences at one step forward: from the states before it to those after.
 
-use super::forward::grid;
-use super::inverses;
-use super::norm::Normalise;
+use super::forward::{grid, threads};
+use super::norm::{AddNormal, MOMENTS, Moments, Normal, WHOLE};
 use super::plan::{Functions, Plan};
+use super::shares::{cut, strips};
 use super::weights::StageWeights;
-use recurve_kernels::{Element, Isa, Strip, StripMut, UnitRows};
+use super::{GROUP, moments};
+use recurve_kernels::{
+    Element, Engine, Isa, Matrix, RowsMut, Start, Strip, StripMut, UnitRows, each, product,
+};
 
 /// How a value after a step is mixed with that before it.
 #[derive(Clone, Copy)]
@@ -47,44 +50,57 @@ impl<'a, E: Element> Zone<'a, E> {
     }
 }
 
-/// What a step writes of some sequences.
-pub(super) struct Group<'a, E> {
-    pub(super) columns: StripMut<'a, E>,
-    pub(super) of_recurrent: StripMut<'a, E>,
-    pub(super) inverse: StripMut<'a, E>,
-    pub(super) c: StripMut<'a, E>,
-    pub(super) c_norm: StripMut<'a, E>,
-    pub(super) h: StripMut<'a, E>,
-    pub(super) next_c: StripMut<'a, E>,
-    pub(super) next_h: StripMut<'a, E>,
-    pub(super) next_gates: StripMut<'a, E>,
+/// Factors of `h'` in the recurrent product, of the rows of a step.
+#[derive(Clone, Copy)]
+pub(super) struct Masks<'a, E> {
+    rows: Strip<'a, E>,
+    /// Which of them each row has; empty for none.
+    of: &'a [usize],
 }
 
-impl<'a, E> Group<'a, E> {
-    pub(super) fn split(&mut self, rows: usize) -> Group<'a, E> {
-        Group {
-            columns: self.columns.split(rows),
-            of_recurrent: self.of_recurrent.split(rows),
-            inverse: self.inverse.split(rows),
-            c: self.c.split(rows),
-            c_norm: self.c_norm.split(rows),
-            h: self.h.split(rows),
-            next_c: self.next_c.split(rows),
-            next_h: self.next_h.split(rows),
-            next_gates: self.next_gates.split(rows),
-        }
+impl<'a, E> Masks<'a, E> {
+    /// From row `first` of the tape on.
+    pub(super) fn new(plan: &Plan, masks: &'a [E], of: &'a [usize], first: usize) -> Self {
+        let of = if masks.is_empty() { &[] } else { &of[first..] };
+        Self { rows: Strip { data: masks, stride: plan.out_row }, of }
+    }
+
+    /// That of row `at` of the step.
+    pub(super) fn of(self, at: usize) -> Option<&'a [E]> {
+        Some(&self.rows.data[self.of.get(at)? * self.rows.stride..])
     }
 }
 
-/// What is the same for all groups of a step.
+strips! {
+    /// What a step writes of some sequences.
+    Group {
+        h_in,
+        c_in,
+        operand,
+        columns,
+        of_input,
+        of_recurrent,
+        moments,
+        c,
+        h,
+        y,
+        projected,
+        next_c,
+        next_h,
+        next_gates,
+    }
+}
+
+/// What is the same for all sequences of a step.
 pub(super) struct Stage<'a, E: Element> {
     pub(super) plan: &'a Plan,
     pub(super) functions: &'a Functions<E>,
     pub(super) weights: &'a StageWeights<E>,
     pub(super) isa: Isa,
-    pub(super) h_in: Strip<'a, E>,
-    pub(super) c_in: Strip<'a, E>,
     pub(super) zones: [Zone<'a, E>; 2],
+    /// Whether a sequence starts anew; empty if none does.
+    pub(super) resets: &'a [bool],
+    pub(super) masks: Masks<'a, E>,
     pub(super) zeros: &'a [E],
 }
 
@@ -94,13 +110,77 @@ pub(super) fn from<E>(strip: Strip<'_, E>, first: usize) -> Strip<'_, E> {
 }
 
 impl<E: Element> Stage<'_, E> {
-    /// The rows of sequences from `begin` on.
-    pub(super) fn run(&self, begin: usize, rows: usize, mut group: Group<'_, E>) {
+    /// The whole step of `rows` sequences from `begin` on; `engine` forms their products.
+    pub(super) fn run(&self, engine: Engine, begin: usize, rows: usize, mut own: Group<'_, E>) {
+        self.enter(begin, rows, own.borrow());
+        self.product(engine, rows, own.borrow());
+        let mut rest = own.borrow();
+        let groups = cut(rows, GROUP).map(|(at, rows)| (begin + at, rows, rest.split(rows)));
+        each(threads(engine, rows * self.plan.row()), groups, |(begin, rows, group)| {
+            self.columns(begin, rows, group);
+        });
+        if self.plan.projection {
+            self.project(engine, begin, rows, own);
+        }
+    }
+
+    /// The states before the step, and the operand of the recurrent product.
+    fn enter(&self, begin: usize, rows: usize, mut own: Group<'_, E>) {
+        let plan = self.plan;
+        for at in begin..begin + rows {
+            let reset = self.resets.get(at) == Some(&true);
+            let copy = |to: &mut [E], from: &[E]| {
+                if reset {
+                    to.fill(E::default());
+                } else {
+                    to.copy_from_slice(from);
+                }
+            };
+            let h = own.h_in.split(1).data;
+            copy(h, own.next_h.split(1).data);
+            copy(own.c_in.split(1).data, own.next_c.split(1).data);
+            let gates = own.next_gates.split(1).data;
+            let operand = own.operand.split(1).data;
+            if !operand.is_empty() {
+                let (of_h, rest) = operand.split_at_mut(plan.out);
+                match self.masks.of(at) {
+                    None => of_h.copy_from_slice(&h[..plan.out]),
+                    Some(mask) => {
+                        for ((to, h), mask) in of_h.iter_mut().zip(&*h).zip(mask) {
+                            *to = *h * *mask;
+                        }
+                    }
+                }
+                copy(&mut rest[..gates.len()], gates);
+            }
+        }
+    }
+
+    fn product(&self, engine: Engine, rows: usize, own: Group<'_, E>) {
+        let plan = self.plan;
+        let operand = if own.operand.data.is_empty() {
+            Matrix::new(own.h_in.data, rows, plan.operand, plan.out_row)
+        } else {
+            Matrix::new(own.operand.data, rows, plan.operand, plan.operand_row())
+        };
+        let (width, r) = (plan.recurrent_row(), &self.weights.r);
+        if plan.norm {
+            let mut to = RowsMut::new(own.of_recurrent.data, width, width);
+            product(engine, operand, r, Start::Zero, &mut to);
+        } else {
+            let place = plan.recurrent_columns.start * plan.unit;
+            let mut to = RowsMut::new(&mut own.columns.data[place..], width, plan.row());
+            product(engine, operand, r, Start::Sums, &mut to);
+        }
+    }
+
+    /// From the sums to the states, of a group from `begin` on.
+    fn columns(&self, begin: usize, rows: usize, mut group: Group<'_, E>) {
         let plan = self.plan;
         if plan.norm {
             self.normalise(rows, &mut group);
         }
-        let (h_in, c_in) = (from(self.h_in, begin), from(self.c_in, begin));
+        let (h_in, c_in) = (group.h_in.strip(), group.c_in.strip());
         let peepholes = plan.peepholes[0] * plan.unit;
         let (of_main, of_output) = self.weights.peepholes.split_at(peepholes);
         let (h, c) = (&mut group.h, &mut group.c);
@@ -111,70 +191,82 @@ impl<E: Element> Stage<'_, E> {
             None if plan.has_c => ([no_h, c_in], [h.borrow(), c.borrow()]),
             None => ([h_in, Strip::none()], [h.borrow(), StripMut::none()]),
         };
-        let own =
-            UnitRows { rows, hidden: plan.hidden, unit: plan.unit, peepholes: of_main, before };
+        let own = UnitRows { peepholes: of_main, before, ..self.unit_rows(rows) };
         self.functions.main.step(own, group.columns.borrow(), after);
         if let (Some(output), Some(column)) = (&self.functions.output, plan.output_column) {
             self.arguments(rows, column + 1, &mut group);
             let stride = group.columns.stride;
             let columns = StripMut { data: &mut group.columns.data[column * plan.unit..], stride };
             let before = [group.c.strip(), Strip::none()];
-            let rows = UnitRows { peepholes: of_output, before, ..own };
-            output.step(rows, columns, [group.h.borrow(), StripMut::none()]);
+            let own = UnitRows { peepholes: of_output, before, ..self.unit_rows(rows) };
+            output.step(own, columns, [group.h.borrow(), StripMut::none()]);
         }
-        self.carry(begin, rows, (h_in, c_in), group);
+        self.carry(begin, rows, group);
     }
 
-    /// Adds the normalised sums of the recurrent product.
+    fn unit_rows(&self, rows: usize) -> UnitRows<'_, E> {
+        let before = [Strip::none(), Strip::none()];
+        let (hidden, unit) = (self.plan.hidden, self.plan.unit);
+        UnitRows { rows, hidden, unit, peepholes: &[], before }
+    }
+
+    /// The columns: the sums of both products, normalised, and the bias.
     fn normalise(&self, rows: usize, group: &mut Group<'_, E>) {
-        let (plan, grid) = (self.plan, grid(self.plan));
-        let places =
-            plan.recurrent_columns.start * plan.unit..plan.recurrent_columns.end * plan.unit;
-        let first = plan.input_parts.len();
+        let (plan, weights, grid) = (self.plan, self.weights, grid(self.plan));
+        let split = plan.input_parts.len() * MOMENTS;
         for row in 0..rows {
-            let sums = &mut group.of_recurrent.data[row * group.of_recurrent.stride..]
-                [..plan.recurrent_row()];
-            let parts = &plan.recurrent_parts;
-            let inverse =
-                &mut group.inverse.data[row * group.inverse.stride + first..][..parts.len()];
-            let to = &mut group.columns.data[row * group.columns.stride..][places.clone()];
-            let gain = &self.weights.gain_recurrent;
-            self.isa.run(Normalise { grid, parts, row: sums, inverse, gain, bias: None, to });
+            let of_input = &group.of_input.data[row * plan.input_row()..][..plan.input_row()];
+            let width = plan.recurrent_row();
+            let of_recurrent = &group.of_recurrent.data[row * width..][..width];
+            let moments = &mut group.moments.data[row * group.moments.stride..];
+            let (first, second) = moments.split_at_mut(split);
+            let parts = &plan.recurrent_parts[..];
+            let to = &mut second[..parts.len() * MOMENTS];
+            self.isa.run(Moments { grid, parts, row: of_recurrent, to });
+            let rows = [
+                Normal {
+                    parts: &plan.input_parts,
+                    row: of_input,
+                    moments: first,
+                    gain: &weights.gain_input,
+                    first: plan.input_columns.start,
+                },
+                Normal {
+                    parts,
+                    row: of_recurrent,
+                    moments: second,
+                    gain: &weights.gain_recurrent,
+                    first: plan.recurrent_columns.start,
+                },
+            ];
+            let to = &mut group.columns.data[row * plan.row()..][..plan.row()];
+            self.isa.run(AddNormal { grid, bias: &weights.bias, rows, to });
         }
     }
 
     /// The arguments of the output's tanh: `c`, or `c` normalised.
     fn arguments(&self, rows: usize, column: usize, group: &mut Group<'_, E>) {
-        let plan = self.plan;
+        let (plan, grid) = (self.plan, grid(self.plan));
         for row in 0..rows {
             let c = &group.c.data[row * plan.unit..][..plan.unit];
-            let to = &mut group.columns.data[row * group.columns.stride + column * plan.unit..]
-                [..plan.unit];
+            let to = &mut group.columns.data[row * plan.row() + column * plan.unit..][..plan.unit];
             if !plan.norm {
                 to.copy_from_slice(c);
                 continue;
             }
-            let normal = &mut group.c_norm.data[row * plan.unit..][..plan.unit];
-            normal.copy_from_slice(c);
-            let last = inverses(plan) - 1;
-            let inverse = &mut group.inverse.data[row * group.inverse.stride + last..][..1];
-            #[allow(clippy::single_range_in_vec_init, reason = "one part, of one column")]
-            let parts = &[0..1];
+            let last = moments(plan) - MOMENTS;
+            let moments = &mut group.moments.data[row * group.moments.stride + last..][..MOMENTS];
+            self.isa.run(Moments { grid, parts: &WHOLE, row: c, to: moments });
             let [gain, bias] = self.weights.norm_c.each_ref().map(|of| &of[..]);
-            let (grid, bias) = (grid(plan), Some(bias));
-            self.isa.run(Normalise { grid, parts, row: normal, inverse, gain, bias, to });
+            let rows = [Normal { parts: &WHOLE, row: c, moments, gain, first: 0 }];
+            self.isa.run(AddNormal { grid, bias, rows, to });
         }
     }
 
     /// Zoneout, and the states for the next step.
-    fn carry(
-        &self,
-        begin: usize,
-        rows: usize,
-        (h_in, c_in): (Strip<'_, E>, Strip<'_, E>),
-        mut group: Group<'_, E>,
-    ) {
+    fn carry(&self, begin: usize, rows: usize, mut group: Group<'_, E>) {
         let plan = self.plan;
+        let (h_in, c_in) = (group.h_in.strip(), group.c_in.strip());
         for row in 0..rows {
             if plan.has_c {
                 let to = &mut group.next_c.data[row * plan.unit..][..plan.unit];
@@ -192,6 +284,35 @@ impl<E: Element> Stage<'_, E> {
                 let from = row * group.columns.stride + column * plan.unit;
                 to.copy_from_slice(&group.columns.data[from..][..plan.hidden]);
             }
+        }
+    }
+
+    /// `h = w_p (o∘tanh(c))`, clipped and mixed.
+    fn project(&self, engine: Engine, begin: usize, rows: usize, mut own: Group<'_, E>) {
+        let plan = self.plan;
+        let inner = Matrix::new(own.h.data, rows, plan.hidden, plan.unit);
+        let mut to = RowsMut::new(&mut *own.y.data, plan.out, own.y.stride);
+        product(engine, inner, &self.weights.projection, Start::Zero, &mut to);
+        let limit = E::from_f64(plan.projection_clip);
+        for at in begin..begin + rows {
+            let y = &mut own.y.split(1).data[..plan.out];
+            if plan.projection_clip.is_finite() {
+                for y in &mut *y {
+                    *y = if *y > limit {
+                        limit
+                    } else if *y < -limit {
+                        -limit
+                    } else {
+                        *y
+                    };
+                }
+            }
+            let projected = own.projected.split(1).data;
+            if !projected.is_empty() {
+                projected[..plan.out].copy_from_slice(y);
+            }
+            self.zones[0].mix(at, &own.h_in.split(1).data[..plan.out], y);
+            own.next_h.split(1).data[..plan.out].copy_from_slice(y);
         }
     }
 }

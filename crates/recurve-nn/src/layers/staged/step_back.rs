@@ -1,13 +1,16 @@
 //! The reverse of [`step`](super::step): a group of sequences at one step, from the gradients of its states to
 //! those of its sums.
 
-use super::forward::grid;
-use super::inverses;
-use super::norm::{Add, AddScaled, NormaliseBackward};
+use super::forward::{grid, threads};
+use super::norm::{Add, AddScaled, MOMENTS, NormalBackward, WHOLE};
 use super::plan::{Functions, Plan};
-use super::step::{Zone, from};
+use super::shares::{cut, strips};
+use super::step::{Masks, Zone, from};
 use super::weights::StageWeights;
-use recurve_kernels::{Element, Isa, Strip, StripMut, UnitRows};
+use super::{GROUP, moments};
+use recurve_kernels::{
+    Element, Engine, Isa, Matrix, RowsMut, Start, Strip, StripMut, UnitRows, each, product,
+};
 
 impl<E: Element> Zone<'_, E> {
     /// The reverse of [`Zone::mix`]: leaves in `d` what goes on, and in `kept` what reaches the value before
@@ -32,54 +35,96 @@ impl<E: Element> Zone<'_, E> {
     }
 }
 
-/// What a step changes of some sequences.
-pub(super) struct Group<'a, E> {
-    pub(super) columns: StripMut<'a, E>,
-    pub(super) of_input: StripMut<'a, E>,
-    pub(super) of_recurrent: StripMut<'a, E>,
-    pub(super) d_c: StripMut<'a, E>,
-    pub(super) d_h: StripMut<'a, E>,
-    pub(super) d_inner: StripMut<'a, E>,
-    pub(super) d_direct: StripMut<'a, E>,
-    pub(super) d_kept: StripMut<'a, E>,
-    pub(super) extra: StripMut<'a, E>,
-    pub(super) d_gates: StripMut<'a, E>,
-}
-
-impl<'a, E> Group<'a, E> {
-    pub(super) fn split(&mut self, rows: usize) -> Group<'a, E> {
-        Group {
-            columns: self.columns.split(rows),
-            of_input: self.of_input.split(rows),
-            of_recurrent: self.of_recurrent.split(rows),
-            d_c: self.d_c.split(rows),
-            d_h: self.d_h.split(rows),
-            d_inner: self.d_inner.split(rows),
-            d_direct: self.d_direct.split(rows),
-            d_kept: self.d_kept.split(rows),
-            extra: self.extra.split(rows),
-            d_gates: self.d_gates.split(rows),
-        }
+strips! {
+    /// What a step changes of some sequences.
+    Group {
+        columns,
+        of_input,
+        of_recurrent,
+        d_out,
+        d_c,
+        d_h,
+        d_inner,
+        d_direct,
+        d_kept,
+        extra,
+        d_gates,
+        d_operand,
     }
 }
 
-/// What is the same for all groups of a step.
+/// What is the same for all sequences of a step.
 pub(super) struct Stage<'a, E: Element> {
     pub(super) plan: &'a Plan,
     pub(super) functions: &'a Functions<E>,
     pub(super) weights: &'a StageWeights<E>,
     pub(super) isa: Isa,
+    /// The gradients of the outputs.
+    pub(super) dy: Strip<'a, E>,
+    /// Outputs, of which those at a limit were clipped.
+    pub(super) clipped: Strip<'a, E>,
     pub(super) h_in: Strip<'a, E>,
     pub(super) c_in: Strip<'a, E>,
     pub(super) c: Strip<'a, E>,
-    pub(super) c_norm: Strip<'a, E>,
-    pub(super) inverse: Strip<'a, E>,
-    pub(super) zone: Zone<'a, E>,
+    pub(super) moments: Strip<'a, E>,
+    pub(super) zones: [Zone<'a, E>; 2],
+    /// Whether a sequence started anew; empty if none did.
+    pub(super) resets: &'a [bool],
+    pub(super) masks: Masks<'a, E>,
     pub(super) zeros: &'a [E],
 }
 
 impl<E: Element> Stage<'_, E> {
-    pub(super) fn run(&self, begin: usize, rows: usize, mut group: Group<'_, E>, sums: &mut [E]) {
+    /// The whole step of sequences: from which on, and how many. `sums` is a row for each group of them.
+    pub(super) fn run(
+        &self,
+        engine: Engine,
+        (begin, rows): (usize, usize),
+        mut own: Group<'_, E>,
+        mut sums: StripMut<'_, E>,
+    ) {
+        self.outputs_back(engine, (begin, rows), own.borrow());
+        let mut rest = own.borrow();
+        let groups = cut(rows, GROUP)
+            .map(|(at, rows)| (begin + at, rows, rest.split(rows), sums.split(1).data));
+        each(threads(engine, rows * self.plan.row()), groups, |(begin, rows, group, sums)| {
+            self.columns_back(begin, rows, group, sums);
+        });
+        self.operand_back(engine, (begin, rows), own);
+    }
+
+    /// From the gradients of the states after the step to that of the output of the cell, in `d_inner`;
+    /// `d_h` keeps what reaches `h'` past the cell.
+    fn outputs_back(&self, engine: Engine, (begin, rows): (usize, usize), mut own: Group<'_, E>) {
+        let plan = self.plan;
+        let limit = E::from_f64(plan.projection_clip);
+        let mut to = if plan.projection { own.d_out.borrow() } else { own.d_inner.borrow() };
+        for at in begin..begin + rows {
+            let d_h = &mut own.d_h.split(1).data[..plan.out];
+            let to = to.split(1).data;
+            for ((to, d_h), dy) in to.iter_mut().zip(&*d_h).zip(from(self.dy, at).data) {
+                *to = *d_h + *dy;
+            }
+            to[plan.out..].fill(E::default());
+            self.zones[0].part(at, &mut to[..plan.out], d_h);
+            if plan.projection_clip.is_finite() {
+                for (d, y) in to[..plan.out].iter_mut().zip(from(self.clipped, at).data) {
+                    if *y >= limit || *y <= -limit {
+                        *d = E::default();
+                    }
+                }
+            }
+        }
+        if plan.projection {
+            let d = Matrix::new(own.d_out.data, rows, plan.out, plan.out_row);
+            let mut to = RowsMut::new(own.d_inner.data, plan.hidden, plan.unit);
+            product(engine, d, &self.weights.projection_back, Start::Zero, &mut to);
+        }
+    }
+
+    /// From the gradient of the output of the cell to those of the sums, and of `c'`, of a group from
+    /// `begin` on.
+    fn columns_back(&self, begin: usize, rows: usize, mut group: Group<'_, E>, sums: &mut [E]) {
         let plan = self.plan;
         let (of_columns, sums) = sums.split_at_mut(plan.row());
         let gains = if plan.norm { sums.len() - self.peepholes() } else { 0 };
@@ -87,7 +132,7 @@ impl<E: Element> Stage<'_, E> {
         if plan.has_c {
             for row in 0..rows {
                 let own = row * plan.unit..row * plan.unit + plan.hidden;
-                self.zone.part(
+                self.zones[1].part(
                     begin + row,
                     &mut group.d_c.data[own.clone()],
                     &mut group.d_kept.data[own],
@@ -162,26 +207,23 @@ impl<E: Element> Stage<'_, E> {
             let d_c = &mut group.d_c.data[row * plan.unit..][..plan.unit];
             let direct = &group.d_direct.data[row * plan.unit..][..plan.unit];
             if plan.norm {
-                let normal = &from(self.c_norm, begin + row).data[..plan.unit];
-                let inverse = &from(self.inverse, begin + row).data[inverses(plan) - 1..][..1];
-                // The normalised row has done its service as soon as its gradient is known.
+                let last = moments(plan) - MOMENTS;
+                let moments = &from(self.moments, begin + row).data[last..][..MOMENTS];
+                // The gradient of the output of the cell has done its service here.
                 let room = &mut group.d_inner.data[row * plan.unit..][..plan.unit];
-                room.copy_from_slice(normal);
+                room.copy_from_slice(&from(c, row).data[..plan.unit]);
                 let (d_gain, d_shift) = of_c.split_at_mut(plan.unit);
                 for (to, d) in d_shift.iter_mut().zip(d) {
                     *to = *to + *d;
                 }
-                #[allow(clippy::single_range_in_vec_init, reason = "one part, of one column")]
-                let parts = &[0..1];
-                let gain = &self.weights.norm_c[0];
-                let grid = grid(plan);
-                self.isa.run(NormaliseBackward {
+                let (gain, grid) = (&self.weights.norm_c[0][..], grid(plan));
+                self.isa.run(NormalBackward {
                     grid,
-                    parts,
+                    parts: &WHOLE,
                     gain,
                     d,
                     row: &mut *room,
-                    inverse,
+                    moments,
                     d_gain,
                 });
                 for ((to, d), direct) in d_c.iter_mut().zip(&*room).zip(direct) {
@@ -297,29 +339,66 @@ impl<E: Element> Stage<'_, E> {
     ) {
         let (plan, grid) = (self.plan, grid(self.plan));
         let (of_input, of_recurrent) = of_gains.split_at_mut(plan.input_row());
-        let split = plan.input_parts.len();
+        let split = plan.input_parts.len() * MOMENTS;
         for row in 0..rows {
             let columns = &group.columns.data[row * group.columns.stride..][..plan.row()];
-            let inverse = from(self.inverse, begin + row).data;
-            self.isa.run(NormaliseBackward {
+            let moments = from(self.moments, begin + row).data;
+            self.isa.run(NormalBackward {
                 grid,
                 parts: &plan.input_parts,
                 gain: &self.weights.gain_input,
                 d: &columns[plan.input_columns.start * plan.unit..][..plan.input_row()],
                 row: &mut group.of_input.data[row * plan.input_row()..][..plan.input_row()],
-                inverse: &inverse[..split],
+                moments: &moments[..split],
                 d_gain: &mut *of_input,
             });
-            self.isa.run(NormaliseBackward {
+            self.isa.run(NormalBackward {
                 grid,
                 parts: &plan.recurrent_parts,
                 gain: &self.weights.gain_recurrent,
                 d: &columns[plan.recurrent_columns.start * plan.unit..][..plan.recurrent_row()],
                 row: &mut group.of_recurrent.data[row * plan.recurrent_row()..]
                     [..plan.recurrent_row()],
-                inverse: &inverse[split..split + plan.recurrent_parts.len()],
+                moments: &moments[split..split + plan.recurrent_parts.len() * MOMENTS],
                 d_gain: &mut *of_recurrent,
             });
+        }
+    }
+
+    /// From the gradients of the sums to those of the states before the step.
+    fn operand_back(&self, engine: Engine, (begin, rows): (usize, usize), mut own: Group<'_, E>) {
+        let plan = self.plan;
+        let width = plan.recurrent_row();
+        let d = if plan.norm {
+            Matrix::new(own.of_recurrent.data, rows, width, width)
+        } else {
+            let place = plan.recurrent_columns.start * plan.unit;
+            Matrix::new(&own.columns.data[place..], rows, width, plan.row())
+        };
+        let mut to = RowsMut::new(&mut *own.d_operand.data, plan.operand, plan.operand_row());
+        product(engine, d, &self.weights.r_back, Start::Zero, &mut to);
+        for at in begin..begin + rows {
+            let (d, d_gates) = own.d_operand.split(1).data[..plan.operand].split_at(plan.out);
+            let d_h = &mut own.d_h.split(1).data[..plan.out];
+            let d_c = own.d_c.split(1).data;
+            let gates = own.d_gates.split(1).data;
+            gates.copy_from_slice(d_gates);
+            if self.resets.get(at) == Some(&true) {
+                [d_h, d_c, gates].into_iter().for_each(|d| d.fill(E::default()));
+                continue;
+            }
+            match self.masks.of(at) {
+                None => {
+                    for (to, d) in d_h.iter_mut().zip(d) {
+                        *to = *to + *d;
+                    }
+                }
+                Some(mask) => {
+                    for ((to, d), mask) in d_h.iter_mut().zip(d).zip(mask) {
+                        *to = *to + *d * *mask;
+                    }
+                }
+            }
         }
     }
 }

@@ -78,6 +78,27 @@ fn spread<E: Element>(
     }
 }
 
+/// Whether rows of gates are rows of columns as they stand.
+fn is_arranged((hidden, unit): (usize, usize), gates: &[usize]) -> bool {
+    hidden == unit && gates.iter().enumerate().all(|(column, gate)| column == *gate)
+}
+
+/// Rows of gates as rows of columns: as they stand, or [`spread`] in `room`.
+fn arranged<'a, E: Element>(
+    from: &'a [E],
+    at: (usize, usize),
+    gates: &[usize],
+    depth: usize,
+    room: &'a mut Buffer<E>,
+) -> &'a [E] {
+    if is_arranged(at, gates) {
+        return from;
+    }
+    room.resize(gates.len() * at.1 * depth);
+    spread(from, at, gates, depth, room);
+    room
+}
+
 /// The reverse of [`spread`].
 fn gather<E: Element>(
     from: &[E],
@@ -122,20 +143,17 @@ impl<E: Element> StageWeights<E> {
                 back.pack(engine, matrix);
             }
         };
-        self.rows.resize(plan.input_row() * plan.input);
-        spread(part(&ranges.w), at, plan.input_gates, plan.input, &mut self.rows);
-        pack(&self.rows, plan.input, &mut self.w, &mut self.w_back);
+        let w = arranged(part(&ranges.w), at, plan.input_gates, plan.input, &mut self.rows);
+        pack(w, plan.input, &mut self.w, &mut self.w_back);
 
         let joined = Self::joined(plan, part(&ranges.r), part(&ranges.r_gates));
         let r = if plan.fed_back.is_empty() { part(&ranges.r) } else { &joined };
-        self.rows.resize(plan.recurrent_row() * plan.operand);
-        spread(r, at, plan.recurrent_gates, plan.operand, &mut self.rows);
-        pack(&self.rows, plan.operand, &mut self.r, &mut self.r_back);
+        let r = arranged(r, at, plan.recurrent_gates, plan.operand, &mut self.rows);
+        pack(r, plan.operand, &mut self.r, &mut self.r_back);
 
         if plan.projection {
-            self.rows.resize(plan.out * plan.hidden);
-            self.rows.copy_from_slice(part(&ranges.projection));
-            let matrix = Matrix::new(&self.rows, plan.out, plan.hidden, plan.hidden);
+            let rows = part(&ranges.projection);
+            let matrix = Matrix::new(rows, plan.out, plan.hidden, plan.hidden);
             self.projection.pack(engine, matrix.transposed());
             if backward {
                 self.projection_back.pack(engine, matrix);
@@ -198,21 +216,43 @@ impl<E: Element> StageWeights<E> {
         joined
     }
 
-    /// Writes the gradients of `w` and `r`, `[columns, unit, depth]` each.
-    pub(super) fn write_input(&self, plan: &Plan, d_w: &[E], gradients: &mut [E]) {
-        let to = &mut gradients[self.ranges.w.clone()];
-        gather(d_w, (plan.hidden, plan.unit), plan.input_gates, plan.input, to);
+    /// Lets `form` write the gradient of `w`, `[columns, unit, depth]`: where it is to be, or by way of `room`.
+    pub(super) fn write_input(
+        &self,
+        plan: &Plan,
+        room: &mut Buffer<E>,
+        gradients: &mut [E],
+        form: impl FnOnce(&mut [E]),
+    ) {
+        let (at, to) = ((plan.hidden, plan.unit), &mut gradients[self.ranges.w.clone()]);
+        if is_arranged(at, plan.input_gates) {
+            return form(to);
+        }
+        room.resize(plan.input_row() * plan.input);
+        form(room);
+        gather(room, at, plan.input_gates, plan.input, to);
     }
 
-    /// See [`StageWeights::write_input`].
-    pub(super) fn write_recurrent(&self, plan: &Plan, d_r: &[E], gradients: &mut [E]) {
-        let (at, depth) = ((plan.hidden, plan.unit), plan.operand);
-        if plan.fed_back.is_empty() {
-            let to = &mut gradients[self.ranges.r.clone()];
-            return gather(d_r, at, plan.recurrent_gates, depth, to);
+    /// The same of `r`.
+    pub(super) fn write_recurrent(
+        &self,
+        plan: &Plan,
+        room: &mut Buffer<E>,
+        gradients: &mut [E],
+        form: impl FnOnce(&mut [E]),
+    ) {
+        let (at, depth, gates) = ((plan.hidden, plan.unit), plan.operand, plan.recurrent_gates);
+        let plain = plan.fed_back.is_empty();
+        if plain && is_arranged(at, gates) {
+            return form(&mut gradients[self.ranges.r.clone()]);
         }
-        let mut joined = vec![E::default(); plan.recurrent_gates.len() * plan.hidden * depth];
-        gather(d_r, at, plan.recurrent_gates, depth, &mut joined);
+        room.resize(plan.recurrent_row() * depth);
+        form(room);
+        if plain {
+            return gather(room, at, gates, depth, &mut gradients[self.ranges.r.clone()]);
+        }
+        let mut joined = vec![E::default(); gates.len() * plan.hidden * depth];
+        gather(room, at, gates, depth, &mut joined);
         let width = plan.fed_back.len() * plan.hidden;
         for (row, from) in joined.chunks_exact(depth).enumerate() {
             let to = &mut gradients[self.ranges.r.clone()][row * plan.out..][..plan.out];
