@@ -13,7 +13,7 @@
 //! is one file that is whole or absent, as [`atomic`] writes all files. [`metrics`] and [`baseline`] say how good a model is, always
 //! beside a naive one. [`profile`] says where the time of a training went. [`generate`] makes the long-time-lag tasks of the literature.
 //!
-//! [`compare`] trains architectures side by side.
+//! [`compare`] trains architectures side by side, [`folds`] holds out every sequence in turn.
 //!
 //! [`config`], [`task`] and [`trainer`] put them together, [`run`] is the folder they write, and
 //! [`model_file`] the one file that is enough to predict:
@@ -55,6 +55,7 @@ pub mod data;
 pub mod error;
 pub mod experiment;
 pub mod export;
+pub mod folds;
 pub mod generate;
 pub mod imported;
 pub mod initialise;

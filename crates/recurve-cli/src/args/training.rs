@@ -31,6 +31,10 @@ pub(crate) struct Train {
     /// Begin with the weights of this run.
     #[arg(long, value_name = "RUN")]
     pub(crate) load: Option<PathBuf>,
+    /// Cross-validation: cut the sequences into N folds and train N runs, each tested on another fold. The same
+    /// command with --name goes on where it was stopped.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1000), conflicts_with_all = ["resume", "profile"])]
+    pub(crate) folds: Option<u32>,
     /// Threads to use; all if absent. The number changes the time, never the result.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) threads: Option<u32>,

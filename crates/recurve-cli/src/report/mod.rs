@@ -9,6 +9,7 @@ mod alarms;
 pub(crate) mod chart;
 mod classes;
 pub(crate) mod experiment;
+mod folds;
 mod forecast;
 mod language;
 mod numbers;
@@ -19,4 +20,5 @@ mod texts;
 mod training;
 mod translations;
 
+pub(crate) use folds::{html as folds_html, spread};
 pub(crate) use training::{Took, commands, headline, write};

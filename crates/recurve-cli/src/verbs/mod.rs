@@ -15,6 +15,7 @@ pub(crate) mod experiment;
 pub(crate) mod explore;
 pub(crate) mod export;
 pub(crate) mod find_lr;
+mod folds;
 pub(crate) mod forecast;
 mod foreign;
 pub(crate) mod generate;

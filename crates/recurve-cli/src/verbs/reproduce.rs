@@ -123,6 +123,7 @@ fn train_one(
         runs: args.runs.clone(),
         resume: None,
         load: None,
+        folds: None,
         threads: args.threads.threads,
         profile: false,
         quiet: args.quiet,

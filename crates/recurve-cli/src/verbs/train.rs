@@ -5,6 +5,7 @@ use crate::progress::Progress;
 use crate::report::Took;
 use crate::signals::Signals;
 use crate::{args, console, report};
+use recurve_train::config::Settings;
 use recurve_train::error::{Error, Result};
 use recurve_train::profile::TrainingProfile;
 use recurve_train::run::RunFolder;
@@ -17,6 +18,9 @@ use std::time::Instant;
 
 /// Trains and tells; the exit code is that of a signal where one came.
 pub(crate) fn run(args: &args::Train, json: bool) -> Result<u8> {
+    if let Some(folds) = args.folds {
+        return super::folds::run(args, folds as usize, json);
+    }
     train(args, json, &mut |done| {
         tell(&done.folder, &done.report, (done.time(), done.profile.as_ref()), json)
     })
@@ -124,6 +128,16 @@ pub(crate) fn train(
 }
 
 fn prepare(args: &args::Train) -> Result<Trainer> {
+    let (data, settings) = given(args)?;
+    let mut trainer = Trainer::prepare(data, &settings)?;
+    if let Some(run) = &args.load {
+        trainer.load_weights(run)?;
+    }
+    Ok(trainer)
+}
+
+/// The data, and what was said about the training.
+pub(crate) fn given(args: &args::Train) -> Result<(&Path, Settings)> {
     let data = args.data.as_deref().ok_or_else(|| Error::usage("give a file to train on"))?;
     let mut settings = config::settings(args.config.as_deref(), &args.set)?;
     if let Some(task) = &args.task {
@@ -132,11 +146,7 @@ fn prepare(args: &args::Train) -> Result<Trainer> {
     if let Some(threads) = args.threads {
         settings.set(&format!("train.threads={threads}"))?;
     }
-    let mut trainer = Trainer::prepare(data, &settings)?;
-    if let Some(run) = &args.load {
-        trainer.load_weights(run)?;
-    }
-    Ok(trainer)
+    Ok((data, settings))
 }
 
 /// A run folder that was made for this training, and what it displaced.

@@ -65,6 +65,8 @@ const fn text(name: &'static str, expects: Expects, about: &'static str) -> Key 
 
 const SEQUENCES: &[Task] = &[Task::Classify, Task::Regress, Task::Transcribe, Task::Translate];
 const TEXTS: &[Task] = &[Task::Classify, Task::Regress, Task::Translate];
+const FOLDED: &[Task] =
+    &[Task::Classify, Task::Regress, Task::Tag, Task::Transcribe, Task::Translate, Task::Music];
 const WRITES: &[Task] = &[Task::Translate];
 const WATCHES: &[Task] = &[Task::Detect];
 
@@ -245,6 +247,12 @@ const KEYS: &[Key] = &[
         "data.test",
         Size,
         "the part looked at once: rows or sequences (24) or a fraction (0.15); of a table or text the last",
+    ),
+    of(
+        FOLDED,
+        "data.fold",
+        Text,
+        "the test part as one of several that take turns: 2/5 is the second of five (train --folds 5)",
     ),
     of(
         &[Task::Classify, Task::Regress, Task::Tag, Task::Transcribe, Task::Translate],

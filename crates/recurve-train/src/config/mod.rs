@@ -13,6 +13,7 @@ mod keys;
 mod settings;
 mod write;
 
+use crate::task::Tested;
 pub use crate::task::{DataConfig, Task};
 pub use keys::{Expects, Key, keys};
 pub use settings::Settings;
@@ -453,6 +454,13 @@ impl Config {
         self.validate_sizes()?;
         self.validate_joins()?;
         self.validate_used()?;
+        if let Some(Tested { fold: Some(fold), others }) = self.data.tested()
+            && let Some((key, _)) = others.iter().find(|(_, set)| *set)
+        {
+            return Err(Error::usage(format!(
+                "data.fold is {fold}, which says what tests; leave {key} out"
+            )));
+        }
         self.task().definition().validate(self)
     }
 

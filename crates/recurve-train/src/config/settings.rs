@@ -109,6 +109,11 @@ impl Settings {
         self.insert("data.task", Value::String(task.name().to_owned()));
     }
 
+    /// Whether a key is set.
+    pub fn is_set(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
     /// Whether nothing is set.
     pub fn is_empty(&self) -> bool {
         self.table.is_empty()

@@ -48,8 +48,8 @@ pub use pieces::Pieces;
 pub use plan::{Calendar, Channel, DataPlan, Part, SeriesPlan, Split, TimeColumn};
 pub use rolls::{KEYS, LOWEST, Roll, RollOptions, RollReader, Rolls, midi};
 pub use sequences::{
-    AudioFeatures, ClassWeights, Encoder, InputChannel, Layout, Raw, Sequence, SequenceOptions,
-    Sequences, Source, Spectrum, Wanted, drawn, parts,
+    AudioFeatures, ClassWeights, Encoder, Fold, InputChannel, Layout, Raw, Sequence,
+    SequenceOptions, Sequences, Source, Spectrum, Wanted, drawn, fold_drawn, fold_parts, parts,
 };
 pub use series::Series;
 pub use table::Table;

@@ -6,7 +6,7 @@
 //! of polyphonic music are passed on (Boulanger-Lewandowski, Bengio & Vincent 2012). A note that sounds in two
 //! frames may have been struck once or twice; a roll does not say.
 
-use super::{Part, SplitSize, drawn, read_bytes};
+use super::{Fold, Part, SplitSize, drawn, fold_drawn, read_bytes};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -28,6 +28,8 @@ pub struct RollOptions {
     pub validation: Option<SplitSize>,
     /// The part that is looked at once, where the file names none.
     pub test: Option<SplitSize>,
+    /// The fold of a cross-validation that is the test part.
+    pub fold: Option<Fold>,
 }
 
 /// How a model reads rolls.
@@ -129,13 +131,17 @@ impl Rolls {
     pub fn split(&self, options: &RollOptions, seed: u64) -> Result<Vec<Part>> {
         let told = |error: Error| error.context(&self.name);
         let Some(parts) = &self.parts else {
+            if let Some(fold) = options.fold {
+                return fold_drawn(self.pieces.len(), fold, options.validation, seed).map_err(told);
+            }
             let share = |size: Option<SplitSize>| size.unwrap_or(SplitSize::Fraction(0.15));
             let sizes = (share(options.validation), share(options.test));
             return drawn(self.pieces.len(), sizes, seed).map_err(told);
         };
-        if options.validation.is_some() || options.test.is_some() {
+        if options.validation.is_some() || options.test.is_some() || options.fold.is_some() {
             return Err(Error::usage(format!(
-                "{}: the file says which pieces validate and test; leave data.validation and data.test out",
+                "{}: the file says which pieces validate and test; leave data.validation, data.test and \
+                 data.fold out",
                 self.name
             )));
         }

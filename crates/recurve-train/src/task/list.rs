@@ -12,7 +12,7 @@ use super::{
     translate,
 };
 use crate::data::{
-    DataPlan, RollOptions, RollReader, SequenceOptions, TableOptions, TagReader, TextOptions,
+    DataPlan, Fold, RollOptions, RollReader, SequenceOptions, TableOptions, TagReader, TextOptions,
     Vocabulary,
 };
 use crate::error::{Error, Result};
@@ -153,6 +153,27 @@ impl DataConfig {
             Self::Music(_) => Task::Music,
         }
     }
+
+    /// What is said about the part that tests; none for tasks whose parts follow each other in time.
+    pub(crate) fn tested(&self) -> Option<Tested> {
+        let (fold, test, file) = match self {
+            Self::Classify(o) | Self::Regress(o) | Self::Transcribe(o) | Self::Translate(o) => {
+                (o.fold, o.test.is_some(), o.test_file.is_some())
+            }
+            Self::Tag(o) => (o.fold, o.test.is_some(), o.test_file.is_some()),
+            Self::Music(o) => (o.fold, o.test.is_some(), false),
+            Self::Forecast(_) | Self::Language(_) | Self::Detect(_) => return None,
+        };
+        Some(Tested { fold, others: [("data.test", test), ("data.test_file", file)] })
+    }
+}
+
+/// What is said about the part that tests, of sequences that can be held out in turn.
+pub(crate) struct Tested {
+    /// The fold of a cross-validation.
+    pub(crate) fold: Option<Fold>,
+    /// The other keys that name a test part, and whether they are set.
+    pub(crate) others: [(&'static str, bool); 2],
 }
 
 /// How a model reads data.

@@ -30,6 +30,7 @@ pub use forecast::{
 pub use language::{
     DynamicOptions, GenerateOptions, LanguageModel, LanguageReport, LanguageStream,
 };
+pub(crate) use list::Tested;
 pub use list::{DataConfig, Evaluation, Reader, Task};
 pub use music::{ComposeOptions, MusicFrame, MusicModel, MusicReport};
 pub use regress::{RegressPrediction, RegressReport, RegressScores, RegressTarget, Regressor};
@@ -209,6 +210,11 @@ pub trait Report {
     fn summary(&self) -> Vec<String>;
     /// The result in one sentence, without what it is compared with.
     fn headline(&self) -> String;
+    /// The measures that are compared between runs, by name, the most important first; none for a task
+    /// that is not cut into folds.
+    fn measures(&self) -> Vec<(String, f64)> {
+        vec![]
+    }
     /// How much better than the naive models it is, the most important first.
     fn skills(&self) -> &[Skill];
     /// The naive models that a model must beat to be of use.
@@ -251,6 +257,12 @@ fn better(skill: f64, than: &str) -> String {
     } else {
         format!("{:.1} % worse than {than}", -percent)
     }
+}
+
+/// Measures of which some may be absent.
+fn named<const N: usize>(measures: [(&str, Option<f64>); N]) -> Vec<(String, f64)> {
+    let there = measures.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    there.collect()
 }
 
 /// A number with four digits that matter.

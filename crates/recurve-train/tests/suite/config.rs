@@ -186,6 +186,7 @@ fn every_key_is_documented_and_every_documented_key_exists() {
         "data.clock",
         "data.deltas",
         "data.features",
+        "data.fold",
         "data.group",
         "data.hop_ms",
         "data.id",

@@ -4,7 +4,7 @@
 //! and the [`SequenceOptions`], and then kept with the model, so new files are read as the old ones were.
 //! It gives [`Sequences`] in the units of the file, missing values and all. An [`Encoder`] is fitted to the
 //! training part alone and turns them into what a model reads: scaled numbers, with a mark for what is
-//! missing, or tokens. [`parts`] decides who trains, validates and tests.
+//! missing, or tokens. [`parts`] decides who trains, validates and tests, [`fold_parts`] for cross-validation.
 //!
 //! There are six layouts. *Long* tables have a row per step and a column that names the sequence, *wide*
 //! tables a row per sequence. *Text* tables have a text in a cell. The *ts* files are those of the
@@ -13,6 +13,7 @@
 
 mod audio;
 mod encode;
+mod fold;
 mod npy;
 mod read;
 mod source;
@@ -22,6 +23,7 @@ mod ts;
 
 pub use audio::{AudioFeatures, Spectrum};
 pub use encode::{Channel as InputChannel, Encoder};
+pub use fold::{Fold, fold_drawn, fold_parts};
 pub use source::{Source, Wanted};
 pub use split::{drawn, parts};
 
@@ -90,6 +92,8 @@ pub struct SequenceOptions {
     pub validation: Option<SplitSize>,
     /// The part that is looked at once.
     pub test: Option<SplitSize>,
+    /// The fold of a cross-validation that is the test part.
+    pub fold: Option<Fold>,
     /// A file that is the validation part.
     pub validation_file: Option<String>,
     /// A file that is the test part.

@@ -65,7 +65,7 @@ fn said(items: &[Sequence], validation: SplitSize, seed: u64, by_label: bool) ->
     Ok(found)
 }
 
-fn check(found: &[Part]) -> Result<()> {
+pub(super) fn check(found: &[Part]) -> Result<()> {
     if found.contains(&Part::Train) {
         return Ok(());
     }
@@ -75,7 +75,7 @@ fn check(found: &[Part]) -> Result<()> {
     )))
 }
 
-fn rows(size: SplitSize, total: usize) -> Result<usize> {
+pub(super) fn rows(size: SplitSize, total: usize) -> Result<usize> {
     match size {
         SplitSize::Rows(rows) => Ok(rows.min(total)),
         SplitSize::Fraction(part) if (0.0..1.0).contains(&part) => {
@@ -89,7 +89,7 @@ fn rows(size: SplitSize, total: usize) -> Result<usize> {
 }
 
 /// About `count` of the sequences `left`, whole groups at a time, of each class its share.
-fn draw(
+pub(super) fn draw(
     items: &[Sequence],
     left: &[usize],
     (count, by_label): (usize, bool),

@@ -1,7 +1,7 @@
 //! How good a classifier is: accuracy, F1, and who is taken for whom.
 
 use crate::error::Result;
-use crate::task::{Report, Skill, better};
+use crate::task::{Report, Skill, better, named};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -158,6 +158,15 @@ impl Report for ClassifyReport {
             self.sequences,
             self.part
         )
+    }
+
+    fn measures(&self) -> Vec<(String, f64)> {
+        named([
+            ("accuracy", Some(self.accuracy)),
+            ("macro F1", Some(self.macro_f1)),
+            ("nats", Some(self.nats)),
+            ("accuracy of the majority class", Some(self.majority_accuracy)),
+        ])
     }
 
     fn skills(&self) -> &[Skill] {

@@ -1,7 +1,7 @@
 //! How good a model of music is, beside counting.
 
 use crate::error::Result;
-use crate::task::{Report, Skill, better};
+use crate::task::{Report, Skill, better, named};
 use serde::Serialize;
 
 /// A model of music measured on one part of its data.
@@ -102,6 +102,14 @@ impl Report for MusicReport {
 
     fn headline(&self) -> String {
         format!("{:.3} nats per frame on the {} part", self.nats, self.part)
+    }
+
+    fn measures(&self) -> Vec<(String, f64)> {
+        named([
+            ("nats per frame", Some(self.nats)),
+            ("share of the notes right", Some(self.accuracy)),
+            ("nats per frame of the last frame", self.last_frame),
+        ])
     }
 
     fn skills(&self) -> &[Skill] {

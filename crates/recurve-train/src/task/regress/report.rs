@@ -149,6 +149,22 @@ impl Report for RegressReport {
         )
     }
 
+    fn measures(&self) -> Vec<(String, f64)> {
+        let of = |own: &RegressTarget| {
+            let name = &own.target;
+            let mut found = vec![
+                (format!("RMSE of {name}"), own.model.rmse),
+                (format!("MAE of {name}"), own.model.mae),
+            ];
+            if let Some(last) = &own.last {
+                found.push((format!("RMSE of {name} at the last steps"), last.rmse));
+            }
+            found.push((format!("RMSE of the mean of {name}"), own.mean.rmse));
+            found
+        };
+        self.targets.iter().flat_map(of).collect()
+    }
+
     fn skills(&self) -> &[Skill] {
         &self.skills
     }

@@ -7,7 +7,7 @@
 use crate::config::{Config, InitialiseConfig};
 use crate::data::{
     Encoder, Inputs, Layout, Part, Position, Raw, SequenceOptions, Sequences, Side, Source,
-    SplitSize, TokenKind, Wanted, parts, shuffled, vectors,
+    SplitSize, TokenKind, Wanted, fold_parts, parts, shuffled, vectors,
 };
 use crate::error::{Error, Result};
 use crate::model_file::{ModelFile, engine_of, unsound};
@@ -127,7 +127,16 @@ impl Dataset {
         }
         let told = |error: Error| error.context(&all.name);
         let by_label = wanted == Wanted::Class;
-        let mut parts = parts(&all.items[..own], sizes, seed, by_label).map_err(told)?;
+        let own_parts = match options.fold {
+            Some(fold) => fold_parts(
+                &all.items[..own],
+                fold,
+                options.validation_file.as_ref().map_or(options.validation, |_| Some(sizes.0)),
+                (seed, by_label),
+            ),
+            None => parts(&all.items[..own], sizes, seed, by_label),
+        };
+        let mut parts = own_parts.map_err(told)?;
         parts.resize(own + extra, Part::Validation);
         parts.resize(all.items.len(), Part::Test);
         let train: Vec<usize> =

@@ -14,7 +14,7 @@ use super::{
     DataConfig, Evaluation, Given, Learner, Predictions, Reader, Task, Trained, as_json, sequences,
 };
 use crate::config::{Config, ModelConfig, TrainConfig, adamw};
-use crate::data::{Part, Sentence, SplitSize, TagColumns, TagReader, Tagged};
+use crate::data::{Fold, Part, Sentence, SplitSize, TagColumns, TagReader, Tagged};
 use crate::error::{Error, Result};
 use crate::loss::Loss;
 use crate::model_file::ModelFile;
@@ -41,6 +41,8 @@ pub struct TagOptions {
     pub validation: Option<SplitSize>,
     /// The part that is looked at once.
     pub test: Option<SplitSize>,
+    /// The fold of a cross-validation that is the test part.
+    pub fold: Option<Fold>,
     /// A file that is the validation part.
     pub validation_file: Option<String>,
     /// A file that is the test part.
@@ -150,8 +152,12 @@ fn corpus(
         more.extend(own.sentences.into_iter().map(|sentence| Sentence { part, ..sentence }));
     }
     let share = |size: Option<SplitSize>| size.unwrap_or(SplitSize::Fraction(0.1));
-    let parts = crate::data::drawn(all.sentences.len(), (share(validation), share(test)), seed)
-        .map_err(|error| error.context(&all.name))?;
+    let count = all.sentences.len();
+    let parts = match options.fold {
+        Some(fold) => crate::data::fold_drawn(count, fold, validation, seed),
+        None => crate::data::drawn(count, (share(validation), share(test)), seed),
+    };
+    let parts = parts.map_err(|error| error.context(&all.name))?;
     all.sentences.iter_mut().zip(parts).for_each(|(sentence, part)| sentence.part = part);
     all.sentences.extend(more);
     Ok(all)

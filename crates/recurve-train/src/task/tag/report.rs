@@ -1,7 +1,7 @@
 //! How good a tagger is: accuracy, and F1 of the spans that the tags mark.
 
 use crate::error::Result;
-use crate::task::{Report, Skill, better};
+use crate::task::{Report, Skill, better, named};
 use serde::Serialize;
 
 /// A tagger measured on one part of its data.
@@ -248,6 +248,15 @@ impl Report for TagReport {
             None => format!("accuracy {:.2} %", 100.0 * self.accuracy),
         };
         format!("{what} on the {} words of the {} part", self.words, self.part)
+    }
+
+    fn measures(&self) -> Vec<(String, f64)> {
+        named([
+            ("span F1", self.spans.map(|spans| spans.f1)),
+            ("accuracy", Some(self.accuracy)),
+            ("accuracy on unknown words", self.unknown_accuracy),
+            ("accuracy of the most frequent tags", self.most_frequent),
+        ])
     }
 
     fn skills(&self) -> &[Skill] {

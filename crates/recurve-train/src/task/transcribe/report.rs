@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::metrics::edits;
-use crate::task::{Report, Skill, better};
+use crate::task::{Report, Skill, better, named};
 use serde::Serialize;
 
 /// A transcriber measured on one part of its data.
@@ -151,6 +151,16 @@ impl Report for TranscribeReport {
             self.sequences,
             self.part
         )
+    }
+
+    fn measures(&self) -> Vec<(String, f64)> {
+        let name = |what: &str| format!("{} {what}", self.unit);
+        named([
+            (&name("error rate"), Some(self.symbol_error_rate)),
+            ("word error rate", Some(self.word_error_rate).filter(|_| self.unit != "word")),
+            ("share all right", Some(self.right)),
+            ("error rate of the most frequent text", self.most_frequent_rate),
+        ])
     }
 
     fn skills(&self) -> &[Skill] {

@@ -5,7 +5,7 @@ use crate::data::TokenKind;
 use crate::error::Result;
 use crate::metrics::edits;
 use crate::task::sequences::Written;
-use crate::task::{Report, Skill, better};
+use crate::task::{Report, Skill, better, named};
 use serde::Serialize;
 
 /// Translations whose attention is in a report.
@@ -160,6 +160,17 @@ impl Report for TranslateReport {
             self.sequences,
             self.part
         )
+    }
+
+    fn measures(&self) -> Vec<(String, f64)> {
+        let name = |what: &str| format!("{} {what}", self.unit);
+        named([
+            (&name("error rate"), Some(self.symbol_error_rate)),
+            ("sequence error rate", Some(self.sequence_error_rate)),
+            ("BLEU", self.bleu),
+            ("chrF", Some(self.chrf)),
+            ("error rate of the most frequent text", self.most_frequent_rate),
+        ])
     }
 
     fn skills(&self) -> &[Skill] {
