@@ -132,3 +132,61 @@ fn a_test_part_learning_while_it_is_measured_and_the_likeliest_text() {
         "{both:?}"
     );
 }
+
+/// The vectors of the tokens are the weights of the output too.
+#[test]
+fn tied_weights_are_trained_used_and_written() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let here = folder.path();
+    let lines =
+        ["the cat sat on the mat\n", "the dogs run in the café\n", "a cat runs in the rain\n"];
+    let text: String = (0..200).map(|at| lines[(at * at + at / 7) % 3]).collect();
+    fs::write(here.join("t.txt"), &text).expect("room");
+    let train = |name: &str, set: &[&str]| {
+        let shared = ["train.epochs=4", "model.hidden=20", "train.batch=8", "train.steps=16"];
+        let set: Vec<&str> = shared.iter().chain(set).flat_map(|set| ["--set", *set]).collect();
+        recurve(
+            here,
+            &[&["train", "t.txt", "--name", name, "--quiet", "--json"], &set[..]].concat(),
+        )
+    };
+    let tied = train("tied", &["model.tied=true"]).done().json();
+    let apart = train("apart", &["model.embedding=20"]).done().json();
+    let weights = |told: &serde_json::Value| told["parameters"].as_u64().expect("a number");
+    let mut tokens: Vec<char> = text.chars().collect();
+    tokens.sort_unstable();
+    tokens.dedup();
+    assert_eq!(weights(&apart) - weights(&tied), 20 * tokens.len() as u64, "one table, not two");
+    let nats = |told: &serde_json::Value| told["nats"].as_f64().expect("a number");
+    let own = &tied["evaluation"];
+    assert!(nats(own) < own["unigram"].as_f64().expect("a number"), "it learns: {own}");
+    let config = fs::read_to_string(here.join("runs/tied/config.toml")).expect("a file");
+    assert!(config.contains("embedding = 20"), "as wide as the last layer: {config}");
+    assert_eq!(nats(&recurve(here, &["eval", "runs/tied", "--json"]).done().json()), nats(own));
+    recurve(here, &["eval", "runs/tied", "--dynamic", "1e-4"]).done();
+    let wrote = recurve(here, &["generate", "runs/tied", "-p", "the ", "-n", "30"]).done().out;
+    assert!(wrote.starts_with("the "), "{wrote}");
+    // Whole and step by step: `predict` reads one character after the other.
+    let steps = recurve(here, &["predict", "runs/tied", "t.txt", "-o", "p.csv", "--json"]).done();
+    let whole = recurve(here, &["eval", "runs/tied", "t.txt", "--json"]).done().json();
+    let steps = nats(&steps.json());
+    assert!((steps - nats(&whole)).abs() < 1e-4, "{steps} {whole}");
+    let resumed = recurve(here, &["train", "--resume", "runs/tied", "--quiet", "--json"]).done();
+    assert_eq!(nats(&resumed.json()["evaluation"]), nats(own));
+    recurve(here, &["export", "runs/tied", "--int8"]).done();
+    recurve(here, &["generate", "runs/tied-int8", "-p", "the ", "-n", "5"]).done();
+    for target in ["onnx", "torch", "keras", "npz"] {
+        recurve(here, &["export", "runs/tied", "--to", target]).done();
+    }
+    let projected = ["model.tied=true", "model.embedding=12", "model.projection=12"];
+    train("projected", &projected).done();
+    for (set, words) in [
+        (&["model.tied=true", "model.embedding=9"][..], &["model.tied", "9 wide", "20 values"][..]),
+        (&["model.tied=true", "model.connection=skip"], &["model.tied", "model.connection = skip"]),
+        (&["model.tied=true", "initialise.output=orthogonal"], &["initialise.output"]),
+    ] {
+        train("refused", set).refused(2, words);
+    }
+    recurve(here, &["compare", "t.txt", "--set", "model.tied=true", "--quiet"])
+        .refused(2, &["model.tied", "compare without"]);
+}

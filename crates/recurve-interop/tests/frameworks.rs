@@ -41,6 +41,11 @@ fn drawn(cells: &[CellKind]) -> Vec<Description> {
             _ => Description::tokens(5 + draw(30)).embedding(1 + draw(9)),
         };
         match draw(3) {
+            0 if matches!(model.input, InputKind::Tokens { .. }) && draw(2) == 1 => {
+                let InputKind::Tokens { vocabulary } = model.input else { unreachable!("tokens") };
+                let below = Description::tokens(vocabulary).embedding(stack.width());
+                below.recurrent(stack).tied()
+            }
             0 => model.recurrent(stack).linear(1 + draw(4)),
             1 => model.recurrent(stack).layer_norm().linear(2),
             _ => model.recurrent(stack).pool(Pooling::Last).linear(2),

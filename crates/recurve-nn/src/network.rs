@@ -13,7 +13,7 @@ use crate::layers::{
     WordVectors,
 };
 use crate::memory::Memory;
-use crate::parameters::Entries;
+use crate::parameters::{EMBEDDING, Entries};
 use crate::seq2seq::Seq2Seq;
 use crate::state::State;
 use check::{check_int8, check_precision, check_sizes};
@@ -91,7 +91,9 @@ impl<E: Element> Network<E> {
             };
             nodes.push(match layer {
                 Layer::Embedding { width, dropout } => {
-                    let embedding = Embedding::new(engine, *width, range("embedding.weight"));
+                    let shared = description.layers.last() == Some(&Layer::Tied);
+                    let table = range("embedding.weight");
+                    let embedding = Embedding::new(engine, *width, table).shared(shared);
                     Box::new(embedding.dropped(at as u64, *dropout))
                 }
                 Layer::Recurrent(stack) => {
@@ -155,6 +157,10 @@ impl<E: Element> Network<E> {
                     ends = Ends::default();
                     let (weight, bias) = (range("linear.weight"), range("linear.bias"));
                     Box::new(Linear::new(engine, input, *outputs, weight, bias))
+                }
+                Layer::Tied => {
+                    let table = entries.get(EMBEDDING).map_or(0..0, |entry| entry.range.clone());
+                    Box::new(Linear::new(engine, input, output, table, range("tied.bias")))
                 }
             });
         }

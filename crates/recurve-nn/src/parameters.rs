@@ -48,6 +48,9 @@ pub enum Role {
     InitialState,
 }
 
+/// The entry of the vectors of tokens, which a tied output shares.
+pub(crate) const EMBEDDING: &str = "0.embedding.weight";
+
 /// One named part of the parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -98,6 +101,9 @@ impl Entries {
                 }
                 Layer::Linear { outputs } => {
                     to.add_linear(&format!("{at}.linear"), input, *outputs)?;
+                }
+                Layer::Tied => {
+                    to.add(format!("{at}.tied.bias"), &[output], Role::LinearBias)?;
                 }
                 Layer::Tcn(tcn) => to.add_tcn(at, tcn, input)?,
                 Layer::Transformer(transformer) => to.add_transformer(at, transformer, input)?,

@@ -155,6 +155,12 @@ pub fn compare(
 ) -> Result<Option<Comparison>> {
     let trainer = Trainer::prepare(data, settings)?;
     let (config, steps) = (trainer.config().clone(), trainer.longest());
+    if config.model.tied == Some(true) {
+        return Err(Error::usage(
+            "model.tied makes the last layer as wide as the vectors of the tokens, and layers of equally many \
+             weights have other widths; compare without it",
+        ));
+    }
     let contenders = sizes(trainer.description(), steps, config.model.dropout)?;
     let mut notes = trainer.notes().to_vec();
     notes.extend(remarks(&contenders, trainer.description()));

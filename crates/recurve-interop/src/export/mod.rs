@@ -19,6 +19,9 @@ use recurve_nn::{
 /// The key of the text that holds the description.
 pub(crate) const DESCRIPTION: &str = "recurve.description";
 
+/// The entry of the vectors of tokens, which a tied output shares.
+pub(crate) const EMBEDDING: &str = "0.embedding.weight";
+
 /// A format that models are written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {

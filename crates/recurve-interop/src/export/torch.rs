@@ -1,6 +1,6 @@
 //! PyTorch: a safetensors file with the names of a state dict, and a module in Python that loads it.
 
-use super::{DESCRIPTION, bytes_of, check_merge, check_stack, is_single, to_json};
+use super::{DESCRIPTION, EMBEDDING, bytes_of, check_merge, check_stack, is_single, to_json};
 use crate::error::{Error, Result};
 use crate::found::Exact;
 use crate::tensors::Tensors;
@@ -50,6 +50,16 @@ fn names(description: &Description) -> Result<Vec<Named>> {
             Layer::Linear { outputs } => {
                 add(Some("weight".into()), "weight", &[*outputs, input]);
                 add(Some("bias".into()), "bias", &[*outputs]);
+            }
+            Layer::Tied => {
+                add(Some("bias".into()), "bias", &[output]);
+                // PyTorch names shared weights in both places.
+                let entry = Some(EMBEDDING.to_owned());
+                all.push(Named {
+                    entry,
+                    theirs: format!("{own}.weight"),
+                    shape: vec![output, input],
+                });
             }
             Layer::LayerNorm => {
                 add(Some("gain".into()), "weight", &[output]);
@@ -119,7 +129,7 @@ pub(super) fn write<E: Element>(model: &Model<E>) -> Result<Vec<u8>> {
 /// The tensors are not those of the description.
 pub(crate) fn read_back(tensors: &Tensors, description: &str) -> Result<Exact> {
     let description = super::from_json(description, tensors)?;
-    let mut values = vec![];
+    let mut values: Vec<(String, Vec<f64>)> = vec![];
     let all = names(&description)?;
     for named in &all {
         let tensor = tensors.get(&named.theirs).ok_or_else(|| {
@@ -128,7 +138,14 @@ pub(crate) fn read_back(tensors: &Tensors, description: &str) -> Result<Exact> {
         tensor.check_shape(&named.shape)?;
         let read = tensor.reals()?;
         match &named.entry {
-            Some(entry) => values.push((entry.clone(), read)),
+            Some(entry) => match values.iter().find(|(known, _)| known == entry) {
+                None => values.push((entry.clone(), read)),
+                Some((_, before)) if *before == read => {}
+                Some(_) => {
+                    let text = format!("`{}` is not what the embedding has", named.theirs);
+                    return Err(Error::damaged(text));
+                }
+            },
             None if read.iter().all(|value| *value == 0.0) => {}
             None => {
                 let text =
@@ -158,6 +175,11 @@ pub(super) fn module(description: &Description, weights: &str) -> Result<String>
         match layer {
             Layer::Embedding { width, .. } => plain(format!("Embedding({input}, {width})")),
             Layer::Linear { outputs } => plain(format!("Linear({input}, {outputs})")),
+            Layer::Tied => {
+                plain(format!("Linear({input}, {output})"));
+                let embedding = name(0, &description.layers[0]);
+                let _ = writeln!(made, "        self.{own}.weight = self.{embedding}.weight");
+            }
             Layer::LayerNorm => plain(format!("LayerNorm({output})")),
             Layer::Dropout { rate, .. } => plain(format!("Dropout({rate})")),
             Layer::Pool { by } => {
@@ -200,7 +222,7 @@ pub(super) fn module(description: &Description, weights: &str) -> Result<String>
         }
         last = match layer {
             Layer::Recurrent(stack) => Some(stack),
-            Layer::Linear { .. } => None,
+            Layer::Linear { .. } | Layer::Tied => None,
             _ => last,
         };
     }

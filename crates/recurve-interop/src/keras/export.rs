@@ -10,7 +10,7 @@ use super::{CONFIG, METADATA, WEIGHTS};
 use crate::arrange;
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
-use crate::export::check_stack;
+use crate::export::{EMBEDDING, check_stack};
 use crate::hdf5::write::{Group, Node};
 use recurve_nn::{CellKind, Element, InputKind, Layer, Merge, Model, Pooling, Recurrent};
 use serde_json::{Map, Value, json};
@@ -149,6 +149,19 @@ impl Written {
                     let weights = vec![
                         (vec![inputs, *outputs], kernel),
                         (vec![*outputs], get("linear.bias")),
+                    ];
+                    to.add("Dense", "dense", config, &[("", weights)]);
+                }
+                Layer::Tied => {
+                    // A sequential model shares no weights, so the output has a copy of them.
+                    let (inputs, outputs) = (widths[at], widths[at + 1]);
+                    let config =
+                        json!({ "units": outputs, "activation": "linear", "use_bias": true });
+                    let table = model.get(EMBEDDING).unwrap_or_default();
+                    let table: Vec<f64> = table.iter().map(|value| value.to_f64()).collect();
+                    let weights = vec![
+                        (vec![inputs, outputs], arrange::transposed(&table, outputs, inputs)),
+                        (vec![outputs], get("tied.bias")),
                     ];
                     to.add("Dense", "dense", config, &[("", weights)]);
                 }

@@ -4,7 +4,7 @@
 use super::wire::Message;
 use crate::arrange;
 use crate::error::{Error, Result};
-use crate::export::{self, DESCRIPTION, bytes_of, is_single};
+use crate::export::{self, DESCRIPTION, EMBEDDING, bytes_of, is_single};
 use crate::graph::Family;
 use recurve_nn::{
     Bias, CellKind, Description, Element, InputKind, Layer, Merge, Model, Pooling, Recurrent,
@@ -244,6 +244,16 @@ impl<E: Element> Writer<'_, E> {
                     let product = self.made("MatMul", &[&edge, &names[0]], &[]);
                     edge = self.made("Add", &[&product, &names[1]], &[]);
                     reverse = None;
+                }
+                Layer::Tied => {
+                    // The table of the embedding stands in the file once.
+                    let bias = format!("{prefix}.bias");
+                    let values = self.entry(&bias);
+                    self.reals(&bias, &[output], &values);
+                    let turned = [("perm", Value::Ints(&[1, 0]))];
+                    let weight = self.made("Transpose", &[EMBEDDING], &turned);
+                    let product = self.made("MatMul", &[&edge, &weight], &[]);
+                    edge = self.made("Add", &[&product, &bias], &[]);
                 }
                 Layer::Pool { by } if *by != Pooling::Attention => {
                     edge = self.pool(*by, &edge, reverse.map(|hidden| (hidden, input)));
@@ -486,6 +496,9 @@ pub(super) fn read_back(
             }
             Layer::Embedding { .. } => {
                 values.push((format!("{prefix}.weight"), read(&format!("{prefix}.weight"))?));
+            }
+            Layer::Tied => {
+                values.push((format!("{prefix}.bias"), read(&format!("{prefix}.bias"))?));
             }
             Layer::LayerNorm => {
                 for part in ["gain", "shift"] {

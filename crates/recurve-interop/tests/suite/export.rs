@@ -51,6 +51,8 @@ fn descriptions() -> Vec<Description> {
     all.push(Description::tokens(9).embedding(4).dropout(0.1).recurrent(gru).linear(9));
     let gru = Recurrent::new(CellKind::Gru, 3);
     all.push(Description::values(3).recurrent(lstm.clone()).recurrent(gru));
+    let tied = Recurrent::new(CellKind::Lstm, 4).layers(2).dropout(0.2);
+    all.push(Description::tokens(9).embedding(4).dropout(0.1).recurrent(tied).tied());
     let projected = lstm.projection(3).layers(2);
     all.push(Description::values(2).recurrent(projected.clone()).linear(2));
     let both = projected.bidirectional().bias(Bias::Two);

@@ -48,7 +48,8 @@ pub(super) fn output_width(layer: &Layer, width: usize) -> Result<usize> {
             check_context(attention.causal, attention.context)?;
             carried(&attention.state_sizes(width)).map(|()| width)
         }
-        Layer::Pool { .. } | Layer::LayerNorm | Layer::Transitions => Ok(width),
+        // How many outputs tied weights give depends on the tokens that are read.
+        Layer::Pool { .. } | Layer::LayerNorm | Layer::Transitions | Layer::Tied => Ok(width),
         Layer::Decoder(decoder) => positive(decoder.vocabulary, "decoder vocabulary"),
         Layer::Words { width, letter_width, letter_hidden } => {
             positive(*letter_width, "letter width")?;

@@ -16,6 +16,8 @@ pub(crate) struct Embedding<E: Element> {
     table: Buffer<E>,
     /// The id of its dropout, and the rate.
     dropout: (u64, f64),
+    /// Whether a layer above has the same weights, and has written its gradient of them before.
+    shared: bool,
     /// The factor of each row, where tokens are dropped in this pass.
     factors: Vec<E>,
     y: Flow<E>,
@@ -25,7 +27,13 @@ impl<E: Element> Embedding<E> {
     pub(crate) fn new(engine: Engine, width: usize, range: Range<usize>) -> Self {
         let table = Buffer::zeros(range.len());
         let (dropout, factors) = ((0, 0.0), vec![]);
-        Self { engine, range, table, dropout, factors, y: Flow::tight(width) }
+        let y = Flow::tight(width);
+        Self { engine, range, table, dropout, shared: false, factors, y }
+    }
+
+    /// The same whose weights are those of a layer above too, if so.
+    pub(crate) fn shared(self, shared: bool) -> Self {
+        Self { shared, ..self }
     }
 
     /// The same with tokens that are dropped in training; `id` tells the masks of a model apart.
@@ -85,6 +93,9 @@ impl<E: Element> Node<E> for Embedding<E> {
     fn backward(&mut self, _: &Context<'_>, input: Signal<'_, E>, errors: Back<'_, E>) {
         let Signal::Tokens(tokens) = input else { unreachable!("an embedding reads tokens") };
         let d_table = &mut errors.gradients[self.range.clone()];
+        if !self.shared {
+            clear(self.engine, d_table);
+        }
         add_up((self.engine, &self.factors), tokens, errors.dy, d_table);
     }
 
@@ -93,7 +104,13 @@ impl<E: Element> Node<E> for Embedding<E> {
     }
 }
 
-/// The gradient of a table of vectors from that of its rows `[rows, width]`, each with its factor if it has
+/// No gradient of a table of vectors.
+pub(super) fn clear<E: Element>(engine: Engine, d_table: &mut [E]) {
+    let threads = engine.threads_over(d_table.len());
+    each(threads, d_table.chunks_mut(NUMBERS), |piece| piece.fill(E::default()));
+}
+
+/// Adds to the gradient of a table of vectors that of its rows `[rows, width]`, each with its factor if it has
 /// one. Each thread takes some tokens of the vocabulary, and adds up what their rows bring in the order of the
 /// rows.
 pub(super) fn add_up<E: Element>(
@@ -106,7 +123,6 @@ pub(super) fn add_up<E: Element>(
     let threads = engine.threads_over(d_table.len() + tokens.len() * width);
     let each_time = (NUMBERS / width).max(1);
     each(threads, d_table.chunks_mut(each_time * width).enumerate(), |(at, d_table)| {
-        d_table.fill(E::default());
         let first = at * each_time;
         for (row, token) in tokens.iter().enumerate() {
             let Some(at) = (*token as usize).checked_sub(first) else { continue };

@@ -4,7 +4,7 @@
 //! the last step of each direction is what is taken. The gradient of a form is the sum over its words in the
 //! order of the rows.
 
-use super::embedding::add_up;
+use super::embedding::{add_up, clear};
 use super::{Back, Context, Flow, Node, Signal};
 use crate::batch::{Batch, Input, Words};
 use crate::description::of_letters;
@@ -114,6 +114,7 @@ impl<E: Element> Node<E> for WordVectors<E> {
         });
         let gradients = errors.gradients;
         let d_table = &mut gradients[self.range.clone()];
+        clear(self.engine, d_table);
         add_up((self.engine, &[]), words.tokens, self.d_words.rows(), d_table);
         let Some(letters) = &mut self.letters else { return };
         self.d_forms.clear();

@@ -84,6 +84,10 @@ fn descriptions() {
             &["layer 2", "merged by mean", "merge by concat"],
         ),
         (Description::tokens(5), &["reads tokens begins with an embedding"]),
+        (Description::tokens(5).embedding(3).linear(4).tied(), &["layer 2", "3 wide", "4 values"]),
+        (Description::tokens(5).embedding(3).tied().layer_norm(), &["layer 1", "comes last"]),
+        (values().linear(4).tied(), &["there is no embedding"]),
+        (Description::tokens(5).tied(), &["begins with an embedding"]),
         (Description::tokens(5).linear(2), &["layer 0", "Linear", "begins with an embedding"]),
         (
             values().embedding(2),

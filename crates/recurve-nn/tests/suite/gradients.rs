@@ -368,6 +368,33 @@ fn locked_noise() {
     }
 }
 
+/// Vectors of tokens that are the weights of the output too: the gradients of both add up in one matrix.
+#[test]
+fn tied_weights() {
+    let stacks = [
+        Recurrent::new(CellKind::Lstm, 4).layers(2).dropout(0.3),
+        Recurrent::new(CellKind::Gru, 2).bidirectional(),
+        Recurrent::new(CellKind::Lstm, 6).projection(4),
+    ];
+    for stack in stacks {
+        for reading in READINGS {
+            let description = Description::tokens(VOCABULARY)
+                .embedding_dropped(4, 0.3)
+                .recurrent(stack.clone())
+                .layer_norm()
+                .dropout(0.2)
+                .tied();
+            check(&format!("{stack:?}, {}", reading.0), problem(description, reading));
+        }
+    }
+    let pooled = Description::tokens(VOCABULARY)
+        .embedding(3)
+        .recurrent(Recurrent::new(CellKind::RnnTanh, 3))
+        .pool(Pooling::Mean)
+        .tied();
+    check("pooled", problem(pooled, READINGS[1]));
+}
+
 /// Convolutions and attention. Some sequences have steps before the batch: a number of steps is a state
 /// whose value is rounded down.
 #[test]

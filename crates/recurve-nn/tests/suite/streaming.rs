@@ -131,8 +131,10 @@ fn check_streams(stack: Recurrent, count: usize) {
         .layer_norm()
         .linear(hidden.min(20));
     let of_tokens =
-        Description::tokens(VOCABULARY).embedding(6).recurrent(stack).linear(VOCABULARY);
-    for description in [of_values, of_tokens] {
+        Description::tokens(VOCABULARY).embedding(6).recurrent(stack.clone()).linear(VOCABULARY);
+    let width = stack.width();
+    let tied = Description::tokens(VOCABULARY).embedding(width).recurrent(stack).tied();
+    for description in [of_values, of_tokens, tied] {
         let what = format!("{cell:?} {hidden} {:?}", description.input);
         let (single, double) = (random_model(&description, 4), random_model(&description, 4));
         for isa in isas() {

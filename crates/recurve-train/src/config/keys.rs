@@ -355,6 +355,7 @@ const KEYS: &[Key] = &[
     ),
     key("model.candidate_dropout", Number, "probability of dropout of candidates, step by step"),
     of(&[Task::Music], "model.input_dropout", Number, "probability of dropout of what is read"),
+    text("model.tied", Flag, "the output takes the vectors of the tokens as its weights"),
     text("model.embedding_dropout", Number, "probability that a token has no vector for a batch"),
     key("model.layer_norm", Flag, "layer normalisation before the output"),
     of(

@@ -147,6 +147,9 @@ pub struct ModelConfig {
     /// The probability that a token has no vector for a batch; language models only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embedding_dropout: Option<f64>,
+    /// Whether the output takes the vectors of the tokens as its weights; language models only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tied: Option<bool>,
     /// Layer normalisation between the stack and the output.
     pub layer_norm: bool,
     /// How the steps of a window or sequence become one vector.
@@ -309,6 +312,14 @@ pub(crate) fn adamw(learning_rate: f64, weight_decay: f64) -> OptimiserConfig {
 }
 
 impl ModelConfig {
+    /// Values that the last layer of the stack gives, where layers pass on no more than their output.
+    pub(crate) fn top(&self) -> usize {
+        let hidden = self.sizes.last().copied().unwrap_or(self.hidden);
+        let own = if self.projection > 0 { self.projection } else { hidden };
+        let apart = self.bidirectional && self.merge == Merge::Concat;
+        if apart { 2 * own } else { own }
+    }
+
     /// The layers of the stack in words: `2 layers of 64 units`.
     pub fn shape(&self) -> String {
         let s = |count: usize| if count == 1 { "" } else { "s" };
@@ -357,6 +368,7 @@ impl Config {
                 candidate_dropout: 0.0,
                 input_dropout: None,
                 embedding_dropout: None,
+                tied: None,
                 layer_norm: false,
                 pooling: Some(Pooling::Last),
                 relative: Some(1),
@@ -534,6 +546,12 @@ impl Config {
                 starts.forget_bias,
                 cell.name()
             )));
+        }
+        if self.model.tied == Some(true) && starts.output != default.output {
+            return Err(Error::usage(
+                "initialise.output is set, but with model.tied the output has the weights of the \
+                 embedding; set initialise.embedding, or leave it out",
+            ));
         }
         Ok(())
     }

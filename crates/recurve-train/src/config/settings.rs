@@ -254,6 +254,9 @@ impl Config {
             // Only this cell can tell two biases apart.
             config.model.bias = Bias::Two;
         }
+        if settings.get("model.embedding").is_none() && config.model.tied == Some(true) {
+            config.model.embedding = Some(config.model.top());
+        }
         config.validate()?;
         Ok(config)
     }

@@ -58,7 +58,8 @@ impl Learner for LanguageLearner {
         let (width, dropout) = (model.embedding.unwrap_or(1), model.embedding_dropout);
         let below =
             Description::tokens(vocabulary).embedding_dropped(width, dropout.unwrap_or(0.0));
-        stack(config, below).linear(vocabulary)
+        let below = stack(config, below);
+        if model.tied == Some(true) { below.tied() } else { below.linear(vocabulary) }
     }
 
     fn reader(&self) -> Reader {

@@ -22,6 +22,33 @@ use crate::model_file::ModelFile;
 use crate::schedule::ScheduleConfig;
 use crate::stopping::StoppingConfig;
 use learner::LanguageLearner;
+use recurve_nn::Connection;
+
+/// An error where the output is to take the vectors of the tokens, and they are not as wide as what it reads.
+fn tied(model: &ModelConfig) -> Result<()> {
+    if model.tied != Some(true) {
+        return Ok(());
+    }
+    if matches!(model.connection, Connection::Skip | Connection::Dense) {
+        return Err(Error::usage(format!(
+            "model.tied is on, but with model.connection = {} the output reads all layers, which is wider than \
+             the vectors of the tokens; leave one of them out",
+            model.connection.name()
+        )));
+    }
+    let (own, top) = (model.embedding.unwrap_or(1), model.top());
+    if own == top {
+        return Ok(());
+    }
+    let project = match own <= top && model.projection == 0 {
+        true => format!(", or, of an LSTM, project its outputs by model.projection = {own}"),
+        false => String::new(),
+    };
+    Err(Error::usage(format!(
+        "model.tied is on, but the vectors of the tokens are {own} wide (model.embedding) and the last layer \
+         gives {top} values; set model.embedding = {top} or leave it out{project}"
+    )))
+}
 
 /// The task `language`.
 pub(crate) struct Definition;
@@ -40,6 +67,7 @@ impl super::Definition for Definition {
                 paths: None,
                 embedding: Some(64),
                 embedding_dropout: Some(0.0),
+                tied: Some(false),
                 ..shared.model
             },
             train: TrainConfig { epochs: 10, batch: 32, steps: Some(64), ..shared.train },
@@ -57,7 +85,7 @@ impl super::Definition for Definition {
                 "model.bidirectional is on, but a language model that reads from the end of the \
                  text reads the answer; set it to false",
             )),
-            Loss::CrossEntropy { .. } => Ok(()),
+            Loss::CrossEntropy { .. } => tied(&config.model),
             _ => {
                 Err(Error::usage("a language model is trained with loss.kind = \"cross-entropy\""))
             }
