@@ -7,7 +7,7 @@ use crate::Engine;
 use crate::element::Element;
 use crate::gemm::half::{Sums, add_product};
 use crate::gemm::packed::{Matrix, Packed};
-use crate::gemm::tile::{Ahead, Cut, ROOM, Tile, Tiles};
+use crate::gemm::tile::{Ahead, Cut, ROOM, Tile, Tiles, WIDTH};
 use crate::memory::{RowsMut, Shared};
 use crate::pool::{Member, together};
 use std::ops::Range;
@@ -173,7 +173,7 @@ impl<E: Element> Task<'_, E> {
     /// As for [`Task::run`].
     unsafe fn stretch(&self, rows: &Range<usize>, panels: &Range<usize>, k: usize, left: &Left<E>) {
         let (all, lanes) = (self.b.panels(), self.tiles.lanes);
-        let zeros = [E::default(); ROOM];
+        let zeros = [E::default(); WIDTH];
         for panel in panels.clone() {
             let (column, vectors) = (all.first(panel) * lanes, all.vectors(panel));
             let width = (vectors * lanes).min(self.b.columns() - column);

@@ -134,6 +134,9 @@ const SOON: usize = 32;
 const MOST_ROWS: usize = 8;
 pub(crate) const VECTORS: usize = 4;
 
+/// Elements of a row of the widest tile.
+pub(crate) const WIDTH: usize = VECTORS * 16;
+
 /// Elements of the largest tile.
 pub(crate) const ROOM: usize = 24 * 16;
 

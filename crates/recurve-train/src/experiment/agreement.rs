@@ -59,8 +59,10 @@ fn subjects() -> Vec<Subject> {
     let subject = |name: &str, cell| Subject::new(name, Recurrent::new(cell, HIDDEN));
     let bound = 1.0 / (HIDDEN as f64).sqrt();
     let usual = Initialiser::Uniform { bound };
+    let open = InitialiseConfig { forget_bias: 4.0, ..InitialiseConfig::default() };
     vec![
         subject("LSTM", CellKind::Lstm),
+        Subject { start: open, ..subject("LSTM, forget bias 4", CellKind::Lstm) },
         subject("GRU", CellKind::Gru),
         subject("RNN, orthogonal start", CellKind::RnnTanh),
         Subject {
@@ -92,7 +94,7 @@ pub(super) fn run(options: &Options<'_>) -> Result<Outcome> {
     for gaps in TRAINED {
         let Learned { curves, rates: chosen, lstm } = learned(gaps, training, options)?;
         let title = format!("Learned from gaps of {} to {} words", gaps.0, gaps.1);
-        outcome.findings.extend(curves.iter().map(|curve| finding(&title, curve)));
+        outcome.findings.extend(curves.iter().map(|curve| finding(&title, gaps.0, curve)));
         outcome.tables.push(accuracies(&title, &curves));
         outcome.tables.push(chosen);
         outcome.figures.push(Figure {
@@ -151,8 +153,8 @@ fn learned(gaps: (usize, usize), training: Training, options: &Options<'_>) -> R
     Ok(Learned { curves, rates: rates(gaps, &subjects, &chosen), lstm })
 }
 
-/// What a curve says.
-fn finding(title: &str, curve: &Curve) -> String {
+/// What a curve says from the shortest gap of training on.
+fn finding(title: &str, shortest: usize, curve: &Curve) -> String {
     let longest = curve.points.iter().find(|point| point.x == LONGEST as f64);
     let (median, low) = longest.map_or((f64::NAN, f64::NAN), |point| (point.median, point.low));
     let known = format!(
@@ -161,8 +163,9 @@ fn finding(title: &str, curve: &Curve) -> String {
         percent(median),
         percent(low)
     );
-    match curve.points.iter().find(|point| point.median < KNOWS) {
-        Some(point) => format!("{known}; below {} from {} words on.", percent(KNOWS), point.x),
+    let mut asked = curve.points.iter().filter(|point| point.x >= shortest as f64);
+    match asked.find(|point| point.median < KNOWS) {
+        Some(point) => format!("{known}; below {} at {} words.", percent(KNOWS), point.x),
         None => format!(
             "{known}; never below {}, up to {} words.",
             percent(KNOWS),

@@ -155,7 +155,7 @@ impl<E: Element> Staged<E> {
         // d_w = d_sumsᵀ x, and d_r alike.
         room.packed.pack(engine, Matrix::new(batch.x.data(), rows, plan.input, batch.x.stride()));
         let d = of_input(plan, tape, rows).transposed();
-        self.weights.write_input(plan, &mut room.product, gradients, |to| {
+        self.weights.write_input((engine, plan), &mut room.product, gradients, |to| {
             let mut to = RowsMut::new(to, plan.input, plan.input);
             product(engine, d, &room.packed, Start::Zero, &mut to);
         });
@@ -173,7 +173,7 @@ impl<E: Element> Staged<E> {
             let place = plan.recurrent_columns.start * plan.unit;
             Matrix::new(&tape.columns[place..], rows, width, plan.row())
         };
-        self.weights.write_recurrent(plan, &mut room.product, gradients, |to| {
+        self.weights.write_recurrent((engine, plan), &mut room.product, gradients, |to| {
             let mut to = RowsMut::new(to, plan.operand, plan.operand);
             product(engine, d.transposed(), &room.packed, Start::Zero, &mut to);
         });
@@ -191,7 +191,7 @@ impl<E: Element> Staged<E> {
                 *sum = *sum + *d;
             }
         }
-        self.weights.write_sums(plan, all, gradients);
+        self.weights.write_sums((engine, plan), all, gradients);
     }
 }
 

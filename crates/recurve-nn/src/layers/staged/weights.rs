@@ -2,7 +2,7 @@
 
 use super::plan::Plan;
 use crate::parameters::Entries;
-use recurve_kernels::{Buffer, Element, Engine, Matrix, Packed};
+use recurve_kernels::{Buffer, Element, Engine, Matrix, Packed, each};
 use std::ops::Range;
 
 /// Where the weights of a direction lie among those of the model; empty where there are none.
@@ -62,54 +62,67 @@ pub(super) struct StageWeights<E: Element> {
     rows: Buffer<E>,
 }
 
-/// Rows of gates `[G*H, depth]` as rows of columns `[columns, unit, depth]`, zero beyond the units.
-fn spread<E: Element>(
-    from: &[E],
-    (hidden, unit): (usize, usize),
-    gates: &[usize],
+/// How rows of gates, `[G*H, depth]` as the model has them, lie as rows of columns, `[columns, unit, depth]`.
+#[derive(Clone, Copy)]
+struct Order<'a> {
+    hidden: usize,
+    unit: usize,
+    /// The gate of each column.
+    gates: &'a [usize],
     depth: usize,
-    to: &mut [E],
-) {
-    for (column, gate) in gates.iter().enumerate() {
-        let to = &mut to[column * unit * depth..(column + 1) * unit * depth];
-        let from = &from[gate * hidden * depth..(gate + 1) * hidden * depth];
-        to[..from.len()].copy_from_slice(from);
-        to[from.len()..].fill(E::default());
+    threads: usize,
+}
+
+impl<'a> Order<'a> {
+    fn new(engine: Engine, plan: &Plan, gates: &'a [usize], depth: usize) -> Self {
+        let threads = engine.threads_over(gates.len() * plan.unit * depth);
+        Self { hidden: plan.hidden, unit: plan.unit, gates, depth, threads }
     }
-}
 
-/// Whether rows of gates are rows of columns as they stand.
-fn is_arranged((hidden, unit): (usize, usize), gates: &[usize]) -> bool {
-    hidden == unit && gates.iter().enumerate().all(|(column, gate)| column == *gate)
-}
-
-/// Rows of gates as rows of columns: as they stand, or [`spread`] in `room`.
-fn arranged<'a, E: Element>(
-    from: &'a [E],
-    at: (usize, usize),
-    gates: &[usize],
-    depth: usize,
-    room: &'a mut Buffer<E>,
-) -> &'a [E] {
-    if is_arranged(at, gates) {
-        return from;
+    /// Whether both lie the same way.
+    fn is_plain(self) -> bool {
+        self.hidden == self.unit && self.gates.iter().enumerate().all(|(at, gate)| at == *gate)
     }
-    room.resize(gates.len() * at.1 * depth);
-    spread(from, at, gates, depth, room);
-    room
-}
 
-/// The reverse of [`spread`].
-fn gather<E: Element>(
-    from: &[E],
-    (hidden, unit): (usize, usize),
-    gates: &[usize],
-    depth: usize,
-    to: &mut [E],
-) {
-    for (column, gate) in gates.iter().enumerate() {
-        let from = &from[column * unit * depth..][..hidden * depth];
-        to[gate * hidden * depth..][..from.len()].copy_from_slice(from);
+    /// Writes each row of columns by its row of the model; zeros beyond the units.
+    fn spread_by<E: Element>(self, to: &mut [E], row: impl Fn(usize, &mut [E]) + Sync) {
+        let Self { hidden, unit, gates, depth, threads } = self;
+        each(threads, to.chunks_mut(unit * depth).zip(gates), |(to, gate)| {
+            let (own, beyond) = to.split_at_mut(hidden * depth);
+            for (at, to) in own.chunks_exact_mut(depth).enumerate() {
+                row(gate * hidden + at, to);
+            }
+            beyond.fill(E::default());
+        });
+    }
+
+    fn spread<E: Element>(self, from: &[E], to: &mut [E]) {
+        let depth = self.depth;
+        self.spread_by(to, |row, to| to.copy_from_slice(&from[row * depth..][..depth]));
+    }
+
+    /// Copies `part` of the rows of gates back, those of each of `wanted` after the other.
+    fn gather_part<E: Element>(
+        self,
+        from: &[E],
+        part: Range<usize>,
+        wanted: &[usize],
+        to: &mut [E],
+    ) {
+        let Self { hidden, unit, gates, depth, threads } = self;
+        let gates = to.chunks_mut(hidden * part.len()).zip(wanted).filter_map(|(to, wanted)| {
+            gates.iter().position(|gate| gate == wanted).map(|column| (to, column))
+        });
+        each(threads, gates, |(to, column)| {
+            let from = from[column * unit * depth..].chunks_exact(depth);
+            for (to, from) in to.chunks_exact_mut(part.len()).zip(from) {
+                to.copy_from_slice(&from[part.clone()]);
+            }
+        });
+    }
+
+    fn gather<E: Element>(self, from: &[E], to: &mut [E]) {
+        self.gather_part(from, 0..self.depth, &[0, 1, 2, 3][..self.gates.len()], to);
     }
 }
 
@@ -134,8 +147,8 @@ impl<E: Element> StageWeights<E> {
     }
 
     pub(super) fn load(&mut self, engine: Engine, plan: &Plan, values: &[E], backward: bool) {
+        let (ranges, out) = (&self.ranges, plan.out);
         let part = |range: &Range<usize>| &values[range.clone()];
-        let (at, ranges) = ((plan.hidden, plan.unit), &self.ranges);
         let pack = |rows: &[E], depth: usize, forward: &mut Packed<E>, back: &mut Packed<E>| {
             let matrix = Matrix::new(rows, rows.len() / depth, depth, depth);
             forward.pack(engine, matrix.transposed());
@@ -143,13 +156,37 @@ impl<E: Element> StageWeights<E> {
                 back.pack(engine, matrix);
             }
         };
-        let w = arranged(part(&ranges.w), at, plan.input_gates, plan.input, &mut self.rows);
-        pack(w, plan.input, &mut self.w, &mut self.w_back);
+        let order = Order::new(engine, plan, plan.input_gates, plan.input);
+        let w = part(&ranges.w);
+        if order.is_plain() {
+            pack(w, plan.input, &mut self.w, &mut self.w_back);
+        } else {
+            self.rows.resize(plan.input_row() * plan.input);
+            order.spread(w, &mut self.rows);
+            pack(&self.rows, plan.input, &mut self.w, &mut self.w_back);
+        }
 
-        let joined = Self::joined(plan, part(&ranges.r), part(&ranges.r_gates));
-        let r = if plan.fed_back.is_empty() { part(&ranges.r) } else { &joined };
-        let r = arranged(r, at, plan.recurrent_gates, plan.operand, &mut self.rows);
-        pack(r, plan.operand, &mut self.r, &mut self.r_back);
+        let order = Order::new(engine, plan, plan.recurrent_gates, plan.operand);
+        let (r, fed_back) = (part(&ranges.r), &plan.fed_back);
+        if fed_back.is_empty() && order.is_plain() {
+            pack(r, out, &mut self.r, &mut self.r_back);
+        } else {
+            // Beside the weights of `h'` those of the gates that are fed back, which reach the same gates only.
+            let (of_gates, width) = (part(&ranges.r_gates), fed_back.len() * plan.hidden);
+            self.rows.resize(plan.recurrent_row() * plan.operand);
+            order.spread_by(&mut self.rows, |row, to| {
+                let (to, beside) = to.split_at_mut(out);
+                to.copy_from_slice(&r[row * out..][..out]);
+                match fed_back.iter().position(|gate| *gate == row / plan.hidden) {
+                    Some(at) => {
+                        let row = at * plan.hidden + row % plan.hidden;
+                        beside.copy_from_slice(&of_gates[row * width..][..width]);
+                    }
+                    None => beside.fill(E::default()),
+                }
+            });
+            pack(&self.rows, plan.operand, &mut self.r, &mut self.r_back);
+        }
 
         if plan.projection {
             let rows = part(&ranges.projection);
@@ -159,12 +196,13 @@ impl<E: Element> StageWeights<E> {
                 self.projection_back.pack(engine, matrix);
             }
         }
-        self.load_vectors(plan, values);
+        self.load_vectors(engine, plan, values);
     }
 
-    fn load_vectors(&mut self, plan: &Plan, values: &[E]) {
+    fn load_vectors(&mut self, engine: Engine, plan: &Plan, values: &[E]) {
         let part = |range: &Range<usize>| &values[range.clone()];
-        let (at, ranges) = ((plan.hidden, plan.unit), &self.ranges);
+        let ranges = &self.ranges;
+        let of = |gates| Order::new(engine, plan, gates, 1);
         self.bias.resize(plan.row());
         self.bias.fill(E::default());
         let biases = [
@@ -182,86 +220,58 @@ impl<E: Element> StageWeights<E> {
         let count = plan.peepholes[0] + plan.peepholes[1];
         let order: Vec<usize> = (0..count).collect();
         self.peepholes.resize(count * plan.unit);
-        spread(part(&ranges.p), at, &order, 1, &mut self.peepholes);
+        of(&order).spread(part(&ranges.p), &mut self.peepholes);
         if plan.norm {
             self.gain_input.resize(plan.input_row());
-            spread(part(&ranges.gain_w), at, plan.input_gates, 1, &mut self.gain_input);
+            of(plan.input_gates).spread(part(&ranges.gain_w), &mut self.gain_input);
             self.gain_recurrent.resize(plan.recurrent_row());
-            spread(part(&ranges.gain_r), at, plan.recurrent_gates, 1, &mut self.gain_recurrent);
+            of(plan.recurrent_gates).spread(part(&ranges.gain_r), &mut self.gain_recurrent);
             if plan.has_c {
                 for (to, range) in self.norm_c.iter_mut().zip([&ranges.gain_c, &ranges.shift_c]) {
                     to.resize(plan.unit);
-                    spread(part(range), at, &[0], 1, to);
+                    of(&[0]).spread(part(range), to);
                 }
             }
         }
     }
 
-    /// The recurrent weights side by side with those of the gates that are fed back, which reach the same
-    /// gates only.
-    fn joined(plan: &Plan, r: &[E], r_gates: &[E]) -> Vec<E> {
-        let (hidden, fed) = (plan.hidden, plan.fed_back.len());
-        if fed == 0 {
-            return vec![];
-        }
-        let mut joined = vec![E::default(); plan.recurrent_gates.len() * hidden * plan.operand];
-        for (row, to) in joined.chunks_exact_mut(plan.operand).enumerate() {
-            to[..plan.out].copy_from_slice(&r[row * plan.out..][..plan.out]);
-            if let Some(at) = plan.fed_back.iter().position(|gate| *gate == row / hidden) {
-                let width = fed * hidden;
-                let row = at * hidden + row % hidden;
-                to[plan.out..].copy_from_slice(&r_gates[row * width..][..width]);
-            }
-        }
-        joined
-    }
-
     /// Lets `form` write the gradient of `w`, `[columns, unit, depth]`: where it is to be, or by way of `room`.
     pub(super) fn write_input(
         &self,
-        plan: &Plan,
+        (engine, plan): (Engine, &Plan),
         room: &mut Buffer<E>,
         gradients: &mut [E],
         form: impl FnOnce(&mut [E]),
     ) {
-        let (at, to) = ((plan.hidden, plan.unit), &mut gradients[self.ranges.w.clone()]);
-        if is_arranged(at, plan.input_gates) {
+        let order = Order::new(engine, plan, plan.input_gates, plan.input);
+        let to = &mut gradients[self.ranges.w.clone()];
+        if order.is_plain() {
             return form(to);
         }
         room.resize(plan.input_row() * plan.input);
         form(room);
-        gather(room, at, plan.input_gates, plan.input, to);
+        order.gather(room, to);
     }
 
     /// The same of `r`.
     pub(super) fn write_recurrent(
         &self,
-        plan: &Plan,
+        (engine, plan): (Engine, &Plan),
         room: &mut Buffer<E>,
         gradients: &mut [E],
         form: impl FnOnce(&mut [E]),
     ) {
-        let (at, depth, gates) = ((plan.hidden, plan.unit), plan.operand, plan.recurrent_gates);
-        let plain = plan.fed_back.is_empty();
-        if plain && is_arranged(at, gates) {
+        let order = Order::new(engine, plan, plan.recurrent_gates, plan.operand);
+        if plan.fed_back.is_empty() && order.is_plain() {
             return form(&mut gradients[self.ranges.r.clone()]);
         }
-        room.resize(plan.recurrent_row() * depth);
+        room.resize(plan.recurrent_row() * plan.operand);
         form(room);
-        if plain {
-            return gather(room, at, gates, depth, &mut gradients[self.ranges.r.clone()]);
-        }
-        let mut joined = vec![E::default(); gates.len() * plan.hidden * depth];
-        gather(room, at, gates, depth, &mut joined);
-        let width = plan.fed_back.len() * plan.hidden;
-        for (row, from) in joined.chunks_exact(depth).enumerate() {
-            let to = &mut gradients[self.ranges.r.clone()][row * plan.out..][..plan.out];
-            to.copy_from_slice(&from[..plan.out]);
-            if let Some(at) = plan.fed_back.iter().position(|gate| *gate == row / plan.hidden) {
-                let row = at * plan.hidden + row % plan.hidden;
-                let to = &mut gradients[self.ranges.r_gates.clone()][row * width..][..width];
-                to.copy_from_slice(&from[plan.out..]);
-            }
+        let gates = &[0, 1, 2, 3][..plan.recurrent_gates.len()];
+        order.gather_part(room, 0..plan.out, gates, &mut gradients[self.ranges.r.clone()]);
+        if !plan.fed_back.is_empty() {
+            let to = &mut gradients[self.ranges.r_gates.clone()];
+            order.gather_part(room, plan.out..plan.operand, &plan.fed_back, to);
         }
     }
 
@@ -286,8 +296,13 @@ impl<E: Element> StageWeights<E> {
 
     /// Writes the gradients of biases, gains and peepholes from their sums, in the order of [`Plan::sums`]: of
     /// the columns; of the gains of the input, of the recurrent product, of `c` and its shift; of the peepholes.
-    pub(super) fn write_sums(&self, plan: &Plan, sums: &[E], gradients: &mut [E]) {
-        let at = (plan.hidden, plan.unit);
+    pub(super) fn write_sums(
+        &self,
+        (engine, plan): (Engine, &Plan),
+        sums: &[E],
+        gradients: &mut [E],
+    ) {
+        let of = |gates| Order::new(engine, plan, gates, 1);
         let (mut sums, ranges) = (sums, &self.ranges);
         let mut take = |len: usize| {
             let (head, tail) = sums.split_at(len);
@@ -297,17 +312,17 @@ impl<E: Element> StageWeights<E> {
         self.write_biases(plan, take(plan.row()), gradients);
         if plan.norm {
             let (input, recurrent) = (take(plan.input_row()), take(plan.recurrent_row()));
-            gather(input, at, plan.input_gates, 1, &mut gradients[ranges.gain_w.clone()]);
-            gather(recurrent, at, plan.recurrent_gates, 1, &mut gradients[ranges.gain_r.clone()]);
+            of(plan.input_gates).gather(input, &mut gradients[ranges.gain_w.clone()]);
+            of(plan.recurrent_gates).gather(recurrent, &mut gradients[ranges.gain_r.clone()]);
             let of_c = take(2 * plan.unit);
             if plan.has_c {
-                gather(of_c, at, &[0], 1, &mut gradients[ranges.gain_c.clone()]);
-                gather(&of_c[plan.unit..], at, &[0], 1, &mut gradients[ranges.shift_c.clone()]);
+                of(&[0]).gather(of_c, &mut gradients[ranges.gain_c.clone()]);
+                of(&[0]).gather(&of_c[plan.unit..], &mut gradients[ranges.shift_c.clone()]);
             }
         }
         let count = plan.peepholes[0] + plan.peepholes[1];
         let order: Vec<usize> = (0..count).collect();
-        gather(take(count * plan.unit), at, &order, 1, &mut gradients[ranges.p.clone()]);
+        of(&order).gather(take(count * plan.unit), &mut gradients[ranges.p.clone()]);
     }
 
     /// Sets all gradients of the layer to zero.
