@@ -83,11 +83,12 @@ impl<E: Element> Staged<E> {
         tape.of_input.resize(if plan.norm { rows * plan.input_row() } else { 0 });
         tape.of_recurrent.resize(if plan.norm { rows * plan.recurrent_row() } else { 0 });
         tape.moments.resize(if plan.norm { rows * moments(plan) } else { 0 });
-        tape.h_in.resize(rows * plan.out_row);
         tape.c_in.resize(of_c);
         tape.c.resize(of_c);
         let plain = plan.is_plain_operand() || !train && plan.fed_back.is_empty();
         tape.operand.resize(if plain { 0 } else { rows * plan.operand_row() });
+        let read = plain || !plan.has_c || plan.zoneout[0] > 0.0;
+        tape.h_in.resize(if read { rows * plan.out_row } else { 0 });
         tape.inner.resize(if plan.projection { rows * plan.unit } else { 0 });
         let both = plan.projection_clip.is_finite() && plan.zoneout[0] > 0.0;
         tape.projected.resize(if both { rows * plan.out_row } else { 0 });

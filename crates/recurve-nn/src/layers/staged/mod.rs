@@ -80,7 +80,7 @@ struct Tape<E: Element> {
     of_input: Buffer<E>,
     of_recurrent: Buffer<E>,
     moments: Buffer<E>,
-    /// `h'` and `c'` of each step, after resets.
+    /// `h'`, where anything but the operand reads it, and `c'` of each step, after resets.
     h_in: Buffer<E>,
     c_in: Buffer<E>,
     /// The operand of the recurrent product, where it is not `h'`.

@@ -136,19 +136,19 @@ impl<E: Element> Stage<'_, E> {
                     to.copy_from_slice(from);
                 }
             };
-            let h = own.h_in.split(1).data;
-            copy(h, own.next_h.split(1).data);
+            let (h, before) = (own.h_in.split(1).data, own.next_h.split(1).data);
+            if !h.is_empty() {
+                copy(h, before);
+            }
             copy(own.c_in.split(1).data, own.next_c.split(1).data);
             let gates = own.next_gates.split(1).data;
             let operand = own.operand.split(1).data;
             if !operand.is_empty() {
                 let (of_h, rest) = operand.split_at_mut(plan.out);
-                match self.masks.of(at) {
-                    None => of_h.copy_from_slice(&h[..plan.out]),
-                    Some(mask) => {
-                        for ((to, h), mask) in of_h.iter_mut().zip(&*h).zip(mask) {
-                            *to = *h * *mask;
-                        }
+                copy(of_h, &before[..plan.out]);
+                if let Some(mask) = self.masks.of(at) {
+                    for (to, mask) in of_h.iter_mut().zip(mask) {
+                        *to = *to * *mask;
                     }
                 }
                 copy(&mut rest[..gates.len()], gates);
@@ -311,7 +311,7 @@ impl<E: Element> Stage<'_, E> {
             if !projected.is_empty() {
                 projected[..plan.out].copy_from_slice(y);
             }
-            self.zones[0].mix(at, &own.h_in.split(1).data[..plan.out], y);
+            self.zones[0].mix(at, own.h_in.split(1).data, y);
             own.next_h.split(1).data[..plan.out].copy_from_slice(y);
         }
     }
