@@ -50,6 +50,7 @@ fn run(verb: &Verb, json: bool) -> Result<u8> {
         #[cfg(feature = "explore")]
         Verb::Explore(args) => verbs::explore::run(args, json)?,
         Verb::Detect(args) => verbs::detect::run(args, json)?,
+        Verb::Fill(args) => verbs::fill::run(args, json)?,
         Verb::Tag(args) => verbs::tag::run(args, json)?,
         Verb::Transcribe(args) => verbs::transcribe::run(args, json)?,
         Verb::Translate(args) => verbs::translate::run(args, json)?,

@@ -13,8 +13,8 @@ pub(crate) use machine::{Bench, Doctor, Lengths, Memory, Mode, Stages};
 #[cfg(feature = "explore")]
 pub(crate) use running::Explore;
 pub(crate) use running::{
-    Backtest, Detect, Eval, Forecast, Frames, Generate, Part, Predict, Stream, Tag, Transcribe,
-    Translate,
+    Backtest, Detect, Eval, Fill, Forecast, Frames, Generate, Part, Predict, Stream, Tag,
+    Transcribe, Translate,
 };
 pub(crate) use training::{
     Compare, Config, Data, DataVerb, Experiment, FindLr, Reproduce, Train, Tune,
@@ -72,6 +72,8 @@ pub(crate) enum Verb {
     Explore(Explore),
     /// Name the alarms of a stream in a file.
     Detect(Detect),
+    /// Fill the blanks of a text, and name what else may stand there.
+    Fill(Fill),
     /// Tag every word of standard input, a sentence on each line.
     Tag(Tag),
     /// Write the text of every sequence of a file or folder.

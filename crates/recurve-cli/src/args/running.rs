@@ -167,6 +167,23 @@ answer is time, what was expected, the error, the surprise, and 1 for an alarm.
 Language models: a line is text, its line end included. The answer is a JSON object with the
 probabilities of the next characters.";
 
+/// `recurve fill`
+#[derive(Debug, Args)]
+pub(crate) struct Fill {
+    /// A run folder, such as runs/latest, or a model.safetensors.
+    pub(crate) run: PathBuf,
+    /// A text with blanks; each line of standard input if absent.
+    pub(crate) text: Option<String>,
+    /// How many of the likeliest tokens to name for each blank.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) top: usize,
+    /// What stands for a blank, one token each.
+    #[arg(long, value_name = "MARK", default_value = "___")]
+    pub(crate) blank: String,
+    #[command(flatten)]
+    pub(crate) threads: Threads,
+}
+
 /// `recurve tag`
 #[derive(Debug, Args)]
 pub(crate) struct Tag {

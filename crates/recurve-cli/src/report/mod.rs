@@ -6,6 +6,7 @@
 //! model says, [`experiment`] what one on an experiment says.
 
 mod alarms;
+mod blanks;
 pub(crate) mod chart;
 mod classes;
 pub(crate) mod experiment;

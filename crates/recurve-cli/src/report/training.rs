@@ -2,7 +2,9 @@
 
 use super::chart::{Chart, Line, Look, whole};
 use super::page::{Block, Figure, Page, Section};
-use super::{alarms, classes, forecast, language, numbers, rolls, tags, texts, translations};
+use super::{
+    alarms, blanks, classes, forecast, language, numbers, rolls, tags, texts, translations,
+};
 use crate::console;
 use recurve_train::error::Result;
 use recurve_train::model_file::ModelFile;
@@ -78,6 +80,7 @@ fn page(folder: &RunFolder, report: &Report, file: ModelFile, took: Took) -> Res
         Evaluation::Translate(result) => translations::whole(result, &file),
         Evaluation::Detect(result) => alarms::whole(result, &file)?,
         Evaluation::Music(result) => rolls::whole(result, file)?,
+        Evaluation::Fill(result) => blanks::whole(result, file)?,
     };
     sections.push(training(folder, report)?);
     sections.push(Section {
@@ -286,6 +289,12 @@ pub(crate) fn commands(run: &str, evaluation: &Evaluation) -> Vec<(String, &'sta
             (format!("recurve stream {run}"), "an answer for every line of standard input"),
             (format!("recurve detect {run} new.csv"), "the alarms of a file"),
             (format!("recurve predict {run} new.csv"), "what was expected of every row"),
+            (format!("recurve eval {run}"), "these measures again"),
+        ],
+        Evaluation::Fill(_) => vec![
+            (format!("recurve fill {run} \"...\""), "the blanks of a text, ___ each"),
+            (format!("recurve predict {run} other.txt"), "the blanks of a file as CSV"),
+            (format!("recurve eval {run} other.txt"), "how well blanks of another text are filled"),
             (format!("recurve eval {run}"), "these measures again"),
         ],
         Evaluation::Music(_) => vec![

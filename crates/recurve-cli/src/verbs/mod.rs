@@ -14,6 +14,7 @@ pub(crate) mod experiment;
 #[cfg(feature = "explore")]
 pub(crate) mod explore;
 pub(crate) mod export;
+pub(crate) mod fill;
 pub(crate) mod find_lr;
 mod folds;
 pub(crate) mod forecast;

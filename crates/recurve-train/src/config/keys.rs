@@ -60,7 +60,7 @@ const fn table(name: &'static str, expects: Expects, about: &'static str) -> Key
 }
 
 const fn text(name: &'static str, expects: Expects, about: &'static str) -> Key {
-    Key { name, expects, tasks: &[Task::Language], about }
+    Key { name, expects, tasks: &[Task::Language, Task::Fill], about }
 }
 
 const SEQUENCES: &[Task] = &[Task::Classify, Task::Regress, Task::Transcribe, Task::Translate];
@@ -92,6 +92,7 @@ const KEYS: &[Key] = &[
             "translate",
             "detect",
             "music",
+            "fill",
         ]),
         "what is learned: what comes next in a table, a text or music, or an answer to each sequence",
     ),
@@ -243,6 +244,7 @@ const KEYS: &[Key] = &[
             Task::Translate,
             Task::Music,
             Task::Language,
+            Task::Fill,
         ],
         "data.test",
         Size,
@@ -277,6 +279,7 @@ const KEYS: &[Key] = &[
         Choice(&["characters", "bytes", "words", "subwords"]),
         "what a token is",
     ),
+    of(&[Task::Fill], "data.mask", Number, "the share of the tokens that is hidden in training"),
     text("data.pieces", Whole, "tokens of words or subwords, the 256 bytes among them"),
     key(
         "data.validation",
@@ -372,7 +375,7 @@ const KEYS: &[Key] = &[
     table("model.rescale", Flag, "divide each window by its own spread"),
     table("model.paths", Whole, "paths that are drawn where a forecast feeds on itself"),
     of(
-        &[Task::Language, Task::Classify, Task::Regress, Task::Tag, Task::Translate],
+        &[Task::Language, Task::Fill, Task::Classify, Task::Regress, Task::Tag, Task::Translate],
         "model.embedding",
         Whole,
         "width of the token vectors",
@@ -406,7 +409,7 @@ const KEYS: &[Key] = &[
     key("train.epochs", Whole, "the most epochs"),
     key("train.batch", Whole, "windows, sequences, or lanes of text, in a batch"),
     of(
-        &[Task::Language, Task::Detect],
+        &[Task::Language, Task::Fill, Task::Detect],
         "train.steps",
         Whole,
         "steps of truncated backpropagation through time; rows of a piece of a stream",

@@ -25,6 +25,9 @@ pub struct TextOptions {
     /// The last fraction of the text, which is looked at once; 0 for none.
     #[serde(skip_serializing_if = "is_none")]
     pub test: f64,
+    /// The share of the tokens that is hidden, where blanks are learned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mask: Option<f64>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -34,7 +37,7 @@ fn is_none(fraction: &f64) -> bool {
 
 impl Default for TextOptions {
     fn default() -> Self {
-        Self { vocabulary: None, pieces: None, validation: 0.1, test: 0.0 }
+        Self { vocabulary: None, pieces: None, validation: 0.1, test: 0.0, mask: None }
     }
 }
 

@@ -8,8 +8,8 @@
 
 use super::sequences::SequenceReader;
 use super::{
-    Definition, Report, classify, detect, forecast, language, music, regress, tag, transcribe,
-    translate,
+    Definition, Report, classify, detect, fill, forecast, language, music, regress, tag,
+    transcribe, translate,
 };
 use crate::data::{
     DataPlan, Fold, RollOptions, RollReader, SequenceOptions, TableOptions, TagReader, TextOptions,
@@ -43,11 +43,13 @@ pub enum Task {
     Detect,
     /// The next frame of a piece of music.
     Music,
+    /// The blanks of a text.
+    Fill,
 }
 
 impl Task {
     /// All tasks.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Forecast,
         Self::Language,
         Self::Classify,
@@ -57,6 +59,7 @@ impl Task {
         Self::Translate,
         Self::Detect,
         Self::Music,
+        Self::Fill,
     ];
 
     /// Its name in files and on the command line.
@@ -71,6 +74,7 @@ impl Task {
             Self::Translate => "translate",
             Self::Detect => "detect",
             Self::Music => "music",
+            Self::Fill => "fill",
         }
     }
 
@@ -86,6 +90,7 @@ impl Task {
             Self::Translate => &translate::Definition,
             Self::Detect => &detect::Definition,
             Self::Music => &music::Definition,
+            Self::Fill => &fill::Definition,
         }
     }
 
@@ -136,6 +141,8 @@ pub enum DataConfig {
     Detect(detect::DetectOptions),
     /// Pieces to frames.
     Music(RollOptions),
+    /// Text to tokens, some of them hidden.
+    Fill(TextOptions),
 }
 
 impl DataConfig {
@@ -151,6 +158,7 @@ impl DataConfig {
             Self::Translate(_) => Task::Translate,
             Self::Detect(_) => Task::Detect,
             Self::Music(_) => Task::Music,
+            Self::Fill(_) => Task::Fill,
         }
     }
 
@@ -162,7 +170,7 @@ impl DataConfig {
             }
             Self::Tag(o) => (o.fold, o.test.is_some(), o.test_file.is_some()),
             Self::Music(o) => (o.fold, o.test.is_some(), false),
-            Self::Forecast(_) | Self::Language(_) | Self::Detect(_) => return None,
+            Self::Forecast(_) | Self::Language(_) | Self::Detect(_) | Self::Fill(_) => return None,
         };
         Some(Tested { fold, others: [("data.test", test), ("data.test_file", file)] })
     }
@@ -192,6 +200,8 @@ pub enum Reader {
     Stream(detect::StreamReader),
     /// Frames of music.
     Rolls(RollReader),
+    /// Text with blanks, by this vocabulary; the blank is the token after its last.
+    Blanks(Vocabulary),
 }
 
 impl Reader {
@@ -200,6 +210,7 @@ impl Reader {
         match self {
             Self::Table(plan) => InputKind::Values { width: plan.channels() },
             Self::Text(vocabulary) => InputKind::Tokens { vocabulary: vocabulary.size() },
+            Self::Blanks(vocabulary) => InputKind::Tokens { vocabulary: vocabulary.size() + 1 },
             Self::Sequences(reader) => reader.encoder.input(),
             Self::Stream(reader) => InputKind::Values { width: reader.inputs() },
             Self::Rolls(reader) => InputKind::Values { width: reader.keys },
@@ -212,11 +223,15 @@ impl Reader {
     /// Why weights that were trained with another reader mean something else here, if they do.
     pub(crate) fn differs(&self, other: &Self) -> Option<String> {
         match (self, other) {
-            (Self::Text(own), Self::Text(theirs)) if own != theirs => Some(format!(
-                "its vocabulary of {} tokens is another than that of this text, of {}",
-                theirs.size(),
-                own.size()
-            )),
+            (Self::Text(own), Self::Text(theirs)) | (Self::Blanks(own), Self::Blanks(theirs))
+                if own != theirs =>
+            {
+                Some(format!(
+                    "its vocabulary of {} tokens is another than that of this text, of {}",
+                    theirs.size(),
+                    own.size()
+                ))
+            }
             (Self::Sequences(own), Self::Sequences(theirs)) if own.answers != theirs.answers => {
                 Some("its outputs mean something else than here".to_owned())
             }
@@ -256,6 +271,8 @@ pub enum Evaluation {
     Detect(detect::DetectReport),
     /// Of a model of music.
     Music(music::MusicReport),
+    /// Of a model that fills blanks.
+    Fill(fill::FillReport),
 }
 
 impl Evaluation {
@@ -271,6 +288,7 @@ impl Evaluation {
             Self::Translate(report) => report,
             Self::Detect(report) => report,
             Self::Music(report) => report,
+            Self::Fill(report) => report,
         }
     }
 }

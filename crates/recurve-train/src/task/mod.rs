@@ -11,6 +11,7 @@ mod ahead;
 mod classify;
 pub mod detect;
 pub mod examples;
+mod fill;
 mod forecast;
 mod language;
 mod list;
@@ -22,6 +23,7 @@ mod transcribe;
 mod translate;
 
 pub use classify::{ClassPrediction, ClassReport, Classifier, ClassifyReport};
+pub use fill::{Blank, FillReport, Filled, Filler, Filling, Guess, NaiveFill};
 pub use forecast::{
     BaselineReport, Calibration, Change, Coverage, Forecast, ForecastReport, ForecastStream,
     Forecaster, Interval, Known, Listed, Prediction, Probability, Standardised, StepScores,

@@ -193,6 +193,7 @@ fn every_key_is_documented_and_every_documented_key_exists() {
         "data.inputs",
         "data.label",
         "data.layout",
+        "data.mask",
         "data.min_count",
         "data.per_step",
         "data.pieces",

@@ -135,7 +135,7 @@ impl Learner for LanguageLearner {
 }
 
 /// The part that measures a model.
-pub(super) fn held_out(text: &Text) -> Part {
+pub(in crate::task) fn held_out(text: &Text) -> Part {
     match (text.test().is_empty(), text.validation().is_empty()) {
         (false, _) => Part::Test,
         (_, false) => Part::Validation,

@@ -22,10 +22,11 @@ use crate::model_file::ModelFile;
 use crate::schedule::ScheduleConfig;
 use crate::stopping::StoppingConfig;
 use learner::LanguageLearner;
+pub(super) use learner::held_out;
 use recurve_nn::Connection;
 
 /// An error where the output is to take the vectors of the tokens, and they are not as wide as what it reads.
-fn tied(model: &ModelConfig) -> Result<()> {
+pub(super) fn tied(model: &ModelConfig) -> Result<()> {
     if model.tied != Some(true) {
         return Ok(());
     }
