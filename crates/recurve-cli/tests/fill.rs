@@ -28,7 +28,7 @@ fn train(here: &Path, name: &str, set: &[&str]) -> Ran {
 
 /// Rows of a CSV file, whose cells may hold line ends.
 fn rows(csv: &str) -> usize {
-    csv::Reader::from_reader(csv.as_bytes()).records().map(|row| row.expect("a row")).count()
+    csv::Reader::from_reader(csv.as_bytes()).into_records().filter(Result::is_ok).count()
 }
 
 const WORDS: [&str; 2] = ["data.vocabulary=words", "data.pieces=275"];

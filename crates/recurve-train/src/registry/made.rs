@@ -18,6 +18,11 @@ type Made = (&'static str, &'static str, fn() -> Files);
 pub(super) const MADE: &[Made] = &[
     ("adding", "two marked numbers among fifty are to be added: regress", adding),
     ("chords", "pieces of four chords in many keys, as piano rolls: music", chords),
+    (
+        "clauses",
+        "sentences whose verb agrees with a subject some words before: fill, language",
+        clauses,
+    ),
     ("gestures", "movements of a sensor in two directions, four kinds: classify", gestures),
     ("machines", "two sensors of machines that wear out: regress", machines),
     ("pump", "pressure of a pump in the course of days, with three faults: detect", pump),
@@ -80,6 +85,26 @@ fn chords() -> Files {
     }
     let text = serde_json::Value::Object(lists.into_iter().collect()).to_string();
     vec![("chords.json".to_owned(), text.into_bytes())]
+}
+
+/// Sentences, one on each line: what stands between subject and verb says nothing of their number.
+fn clauses() -> Files {
+    const LINES: usize = 2000;
+    let mut rng = generator(1, "clauses");
+    let mut text = String::new();
+    for _ in 0..LINES {
+        let many = rng.random_range(0..2);
+        let mut pick = |words: &[&'static str]| words[rng.random_range(0..words.len())];
+        let noun = match many {
+            0 => pick(&["cat", "dog", "child", "horse", "friend"]),
+            _ => pick(&["cats", "dogs", "children", "horses", "friends"]),
+        };
+        let (who, met) = (pick(&["we", "you", "they"]), pick(&["saw", "met", "fed", "heard"]));
+        let when = pick(&["at noon", "last night", "today", "in the garden"]);
+        let (verb, how) = (["was", "were"][many], pick(&["hungry", "tired", "happy", "late"]));
+        let _ = writeln!(text, "The {noun} {who} {met} {verb} {how} {when}.");
+    }
+    vec![("clauses.txt".to_owned(), text.into_bytes())]
 }
 
 /// Long table: circles in both directions, and zigzags along two axes, of 15 to 40 steps.

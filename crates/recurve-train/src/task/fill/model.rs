@@ -31,7 +31,7 @@ pub struct Filler {
 pub struct Filling {
     /// The token; of a word without the blank before it.
     pub text: String,
-    /// How probable it is.
+    /// How probable it is, among the tokens that can stand alone.
     pub probability: f64,
 }
 
@@ -139,9 +139,13 @@ impl Filler {
         let batch = Batch::new(tokens.len(), 1, Input::Tokens(tokens));
         let width = self.network.output_width();
         let outputs = self.network.forward(&batch, None, Mode::Infer).map_err(refused)?;
+        let words = self.vocabulary.kind() == VocabularyKind::Words;
         let rank = |place: &usize| {
             let probabilities = answers(&outputs[place * width..][..width])?;
             let mut ranked: Vec<(u32, f64)> = (0..).zip(probabilities).collect();
+            ranked.retain(|(token, _)| !words || !spells(*token));
+            let sum: f64 = ranked.iter().map(|(_, probability)| probability).sum();
+            ranked.iter_mut().for_each(|(_, probability)| *probability /= sum);
             ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
             Ok(ranked)
         };
@@ -160,6 +164,12 @@ impl Filler {
         let mask = share(&self.file.config().data);
         measure(&mut self.network, text, part, mask)
     }
+}
+
+/// Whether a token of a vocabulary of words is a byte of a word that the vocabulary has not: part of an answer,
+/// and none by itself.
+fn spells(token: u32) -> bool {
+    u8::try_from(token).is_ok_and(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii())
 }
 
 /// A filling of a file, as a row.
