@@ -295,6 +295,8 @@ fn models() -> Vec<Description> {
             .recurrent(stack(Lstm))
             .recurrent(Recurrent::new(Gru, 3))
             .pool(Pooling::Max),
+        // Keras gets a copy of the weights that are shared here.
+        Description::tokens(11).embedding(5).recurrent(stack(Lstm)).tied(),
     ];
     for merge in [Merge::Sum, Merge::Mean, Merge::Product] {
         models.push(Description::values(4).recurrent(stack(Lstm).bidirectional().merge(merge)));

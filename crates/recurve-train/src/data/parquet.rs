@@ -649,6 +649,22 @@ mod tests {
     }
 
     #[test]
+    fn a_codec_that_is_not_built_in_is_named_with_what_to_do() {
+        let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+        let column = Values::Doubles((0..50).map(|i| Some(f64::from(i))).collect());
+        let mut bytes = file("optional double x", &[vec![column]], properties);
+        // In the footer: the path of the column, then the number of its codec, 1 as 2 times 1.
+        let codec = [0x19, 0x18, 1, b'x', 0x15, 2];
+        let at = bytes.windows(codec.len()).position(|piece| piece == codec).unwrap() + 5;
+        for (number, name) in [(4, "brotli"), (6, "zstd")] {
+            bytes[at] = 2 * number;
+            let error = Table::from_bytes("t.parquet", bytes.clone()).unwrap_err().to_string();
+            let expected = format!("column `x`: it is compressed with {name}, which");
+            assert!(error.contains(&expected) && error.contains("snappy"), "{error}");
+        }
+    }
+
+    #[test]
     fn damaged_files_are_errors_that_name_the_file() {
         let group = vec![
             Values::Longs((0..40).map(|i| Some(i * 1_000_000)).collect()),
